@@ -1,0 +1,42 @@
+# Warnings, hardening and the two functions every folder's CMakeLists.txt calls.
+
+add_library(carat_options INTERFACE)
+target_include_directories(carat_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(carat_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wcast-align -Wformat=2 -Werror
+  -fstack-protector-strong -ffp-contract=off)
+if(CARAT_SANITIZE)
+  target_compile_options(carat_options INTERFACE
+    -fsanitize=${CARAT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(carat_options INTERFACE -fsanitize=${CARAT_SANITIZE})
+else()
+  target_compile_options(carat_options INTERFACE
+    $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>
+    -D_GLIBCXX_ASSERTIONS)
+endif()
+target_link_options(carat_options INTERFACE -Wl,-z,relro,-z,now)
+
+# carat_library(NAME SOURCES ... DEPENDS ... LIBRARIES ... TESTS ...)
+# A folder of src/: static library carat_NAME from SOURCES, using the folders DEPENDS and the outside LIBRARIES;
+# TESTS become the executable NAME_test, each of its cases a test of ctest.
+function(carat_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES;TESTS" ${ARGN})
+  list(TRANSFORM arg_DEPENDS PREPEND carat_)
+  add_library(carat_${name} STATIC ${arg_SOURCES})
+  target_link_libraries(carat_${name} PUBLIC carat_options ${arg_DEPENDS} ${arg_LIBRARIES})
+  if(CARAT_TESTS AND arg_TESTS)
+    carat_test(${name} SOURCES ${arg_TESTS} DEPENDS ${name})
+  endif()
+endfunction()
+
+# carat_test(NAME SOURCES ... DEPENDS ...): executable NAME_test over the folders DEPENDS.
+function(carat_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  list(TRANSFORM arg_DEPENDS PREPEND carat_)
+  add_executable(${name}_test ${arg_SOURCES})
+  target_link_libraries(${name}_test PRIVATE ${arg_DEPENDS} GTest::gtest GTest::gtest_main)
+  target_compile_definitions(${name}_test PRIVATE CARAT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests")
+  gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST
+    PROPERTIES TIMEOUT 600)
+endfunction()

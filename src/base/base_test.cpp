@@ -1,0 +1,128 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/float16.h"
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "base/unicode.h"
+
+namespace carat {
+namespace {
+
+TEST(Float16, EveryF16SurvivesTheRoundTrip) {
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const F16 x{static_cast<std::uint16_t>(bits)};
+    const float value = to_float(x);
+    if (std::isnan(value)) {
+      EXPECT_TRUE(std::isnan(to_float(to_f16(value))));
+    } else {
+      EXPECT_EQ(to_f16(value).bits, x.bits);
+    }
+  }
+}
+
+TEST(Float16, RoundsAsTheCompilersOwnHalfType) {
+  for (std::uint32_t i = 0; i < 2'000'000; ++i) {
+    const auto x = std::bit_cast<float>(i * 2147U + 12345U);
+    if (std::isnan(x)) continue;
+    const auto expected = std::bit_cast<std::uint16_t>(static_cast<_Float16>(x));
+    ASSERT_EQ(to_f16(x).bits, expected) << x;
+  }
+}
+
+TEST(Float16, Bf16RoundsToNearestEven) {
+  EXPECT_EQ(to_bf16(1.0F).bits, 0x3f80);
+  EXPECT_EQ(to_bf16(std::bit_cast<float>(0x3f808000U)).bits, 0x3f80);
+  EXPECT_EQ(to_bf16(std::bit_cast<float>(0x3f818000U)).bits, 0x3f82);
+  EXPECT_TRUE(std::isnan(to_float(to_bf16(std::numeric_limits<float>::quiet_NaN()))));
+}
+
+TEST(Checked, FindsOverflow) {
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_EQ(checked_mul(1ULL << 32, 1ULL << 31), 1ULL << 63);
+  EXPECT_FALSE(checked_mul(1ULL << 32, 1ULL << 32));
+  EXPECT_FALSE(checked_add(kMax, 1));
+  EXPECT_FALSE(checked_align(kMax - 3, 32));
+  EXPECT_EQ(checked_align(33, 32), 64U);
+}
+
+TEST(ThreadPool, RunsEveryIndexOnceWhateverTheThreads) {
+  for (const std::size_t threads : {1U, 2U, 3U, 8U}) {
+    ThreadPool pool(threads);
+    for (std::size_t n = 0; n < 200; ++n) {
+      std::vector<std::atomic<int>> hits(n);
+      pool.parallel_for(n, [&](std::size_t i, std::size_t worker) {
+        EXPECT_LT(worker, threads);
+        hits[i].fetch_add(1);
+      });
+      for (const auto& hit : hits) ASSERT_EQ(hit.load(), 1);
+    }
+  }
+}
+
+TEST(ThreadPool, WakesSleepingWorkers) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 5; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::atomic<int> sum{0};
+    pool.parallel_for(100, [&](std::size_t i, std::size_t) { sum += static_cast<int>(i); });
+    EXPECT_EQ(sum.load(), 4950);
+  }
+}
+
+TEST(Unicode, KnowsValidCharacters) {
+  EXPECT_EQ(utf8_character_length("a"), 1U);
+  EXPECT_EQ(utf8_character_length("é"), 2U);
+  EXPECT_EQ(utf8_character_length("😀"), 4U);
+  EXPECT_EQ(utf8_character_length("\xc0\x80"), 0U) << "overlong";
+  EXPECT_EQ(utf8_character_length("\xed\xa0\x80"), 0U) << "surrogate";
+  EXPECT_EQ(utf8_character_length("\xf4\x90\x80\x80"), 0U) << "above U+10FFFF";
+  EXPECT_EQ(utf8_character_length("\x80"), 0U);
+  EXPECT_TRUE(is_utf8_prefix("\xf0\x9f\x98"));
+  EXPECT_FALSE(is_utf8_prefix("\xed\xa0"));
+  EXPECT_FALSE(is_utf8_prefix("a"));
+}
+
+TEST(Json, RefusesDepthAndRubbish) {
+  EXPECT_THROW(parse_json(std::string(100000, '['), "test", ErrorKind::kBadInput), Error);
+  EXPECT_THROW(parse_json("{} x", "test", ErrorKind::kBadInput), Error);
+  EXPECT_THROW(parse_json("", "test", ErrorKind::kBadInput), Error);
+  EXPECT_THROW(parse_json("\"\xff\"", "test", ErrorKind::kBadInput), Error);
+  EXPECT_EQ(parse_json(" {\"a\": 1} \n", "test", ErrorKind::kBadInput).at("a").as_int64(), 1);
+}
+
+TEST(Buffer, IsZeroAlignedAndSaysWhatDidNotFit) {
+  for (const std::size_t n : {1UL, 100UL, 3UL << 20}) {
+    const AlignedBuffer<float> buffer(n, "test");
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % 64, 0U);
+    for (const float x : buffer.span()) ASSERT_EQ(x, 0.0F);
+  }
+  try {
+    const AlignedBuffer<float> buffer(std::numeric_limits<std::size_t>::max() / 2, "the test's cache");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kOutOfMemory);
+    EXPECT_NE(std::string(error.what()).find("the test's cache"), std::string::npos);
+  }
+}
+
+TEST(File, NamesWhatIsMissing) {
+  try {
+    const File file("/nonexistent/model.gguf");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kNotFound);
+  }
+  EXPECT_THROW(File("/dev/zero"), Error);
+}
+
+}  // namespace
+}  // namespace carat

@@ -1,0 +1,49 @@
+// Error: the one exception type of carat. What is wrong, where, and what to do, in words; a kind for the edges to map.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace carat {
+
+// What sort of thing went wrong. The command line maps it to an exit code, the server to an HTTP status.
+enum class ErrorKind {
+  kBadInput,     // a flag, a request, a prompt or a medium is wrong: the caller can mend it
+  kBadFile,      // a model file is damaged or lies about itself
+  kNotFound,     // no such file or model
+  kUnsupported,  // well formed, but carat can't do it
+  kOutOfMemory,  // it doesn't fit
+  kCancelled,    // the caller asked to stop
+  kInternal,     // a promise inside carat is broken
+};
+
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  ErrorKind kind() const noexcept { return kind_; }
+
+ private:
+  ErrorKind kind_;
+};
+
+// Joins the arguments' text; numbers by std::to_string, strings as they are.
+// str("layer ", 3, " has ", 2, " heads") == "layer 3 has 2 heads"
+template <typename... Parts>
+std::string str(const Parts&... parts) {
+  std::string out;
+  const auto append = [&out](const auto& part) {
+    if constexpr (requires { out += std::string_view(part); }) {
+      out += std::string_view(part);
+    } else {
+      out += std::to_string(part);
+    }
+  };
+  (append(parts), ...);
+  return out;
+}
+
+// Text from outside, made fit for a terminal or a log: control characters become \xNN, at most max_bytes are kept.
+std::string printable(std::string_view text, std::size_t max_bytes = 80);
+
+}  // namespace carat

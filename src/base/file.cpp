@@ -1,0 +1,99 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+
+namespace carat {
+
+File::File(const std::filesystem::path& path) : path_(path) {
+  // O_NONBLOCK: opening a pipe nobody writes to must not hang; it has no effect on regular files.
+  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd_ < 0) {
+    const int error = errno;
+    const bool is_missing = error == ENOENT || error == ENOTDIR;
+    throw Error(is_missing ? ErrorKind::kNotFound : ErrorKind::kBadFile,
+                str(path.string(), ": ", is_missing ? "no such file" : std::strerror(error), ". Check the path",
+                    error == EACCES ? " and who may read the file." : "."));
+  }
+  struct stat info {};
+  if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd_);
+    fd_ = -1;
+    throw Error(ErrorKind::kBadFile, str(path.string(), ": not a regular file. Name a model file or folder."));
+  }
+  size_bytes_ = static_cast<std::uint64_t>(info.st_size);
+}
+
+File::File(File&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), size_bytes_(other.size_bytes_) {}
+
+File& File::operator=(File&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  std::swap(size_bytes_, other.size_bytes_);
+  return *this;
+}
+
+File::~File() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void File::read_at(std::uint64_t offset, std::span<std::byte> out) const {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t n = ::pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (n > 0) {
+      done += static_cast<std::size_t>(n);
+    } else if (n == 0) {
+      throw Error(ErrorKind::kBadFile, str(path_.string(), ": ends at byte ", offset + done, ", needed ", out.size(),
+                                           " bytes from ", offset, ". The file has shrunk; download it again."));
+    } else if (errno != EINTR) {
+      throw Error(ErrorKind::kBadFile, str(path_.string(), ": can't read at byte ", offset + done, ": ",
+                                           std::strerror(errno), ". Check the disk."));
+    }
+  }
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) : file_(path) {
+  if (file_.size_bytes() == 0) return;
+  void* p = ::mmap(nullptr, file_.size_bytes(), PROT_READ, MAP_SHARED, file_.descriptor(), 0);
+  if (p == MAP_FAILED) {
+    throw Error(ErrorKind::kOutOfMemory, str(path.string(), ": can't map ", file_.size_bytes(),
+                                             " bytes: ", std::strerror(errno), ". Check ulimit -v."));
+  }
+  bytes_ = {static_cast<const std::byte*>(p), file_.size_bytes()};
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : file_(std::move(other.file_)), bytes_(std::exchange(other.bytes_, {})) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(file_, other.file_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+std::string read_text_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
+  const File file(path);
+  if (file.size_bytes() > max_bytes) {
+    throw Error(ErrorKind::kBadFile, str(path.string(), ": has ", file.size_bytes(), " bytes, at most ", max_bytes,
+                                         " are expected. Is it the right file?"));
+  }
+  std::string text(file.size_bytes(), '\0');
+  file.read_at(0, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+}  // namespace carat

@@ -1,0 +1,129 @@
+// KernelTable: a function pointer per primitive of the forward pass, with its formula, its aliasing and its rounding.
+// One table per instruction set; cpu.h picks one. This header and what it includes is all that a file compiled with
+// instruction-set flags may see of carat (an inline function shared with other files could end up compiled for a
+// processor that isn't there).
+//
+// The rounding below is a promise, the same for every table: sums run in the stated order with fused multiply-adds,
+// so that the same inputs give the same bits on every instruction set, in any batch and with any number of threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tensor/dtype_id.h"
+
+namespace carat {
+
+// Weight rows are worked on sixteen at a time: a panel holds the same columns of 16 rows side by side, so that one
+// vector register holds one column of 16 rows (two or four registers on narrower machines) and no sum ever runs
+// across a register.
+inline constexpr std::size_t kPanelRows = 16;
+
+// Activations are quantised in blocks of 32 values with one scale each, and carry the sums of their 16-value halves.
+inline constexpr std::size_t kActivationBlock = 32;
+inline constexpr std::size_t kActivationHalf = 16;
+
+// How the codes of a quantised weight type stand in an 8-bit panel:
+//   weight = scale * (code - zero) - minimum, scale and minimum per `group` consecutive values of a row.
+struct PanelFormat {
+  std::uint8_t max_code = 0;  // codes are 0 .. max_code; 0 for types that have no 8-bit panel
+  std::uint8_t zero = 0;      // the code of 0.0, for types without minimum
+  std::uint8_t group = 0;     // 16 or 32 values share a scale
+  bool has_minimum = false;
+};
+
+// 16 rows x k columns of weights as codes; k is a multiple of 32.
+struct PanelI8 {
+  std::uint8_t* codes = nullptr;  // [k / 4][16 rows][4]: four consecutive columns of a row lie side by side
+  float* scales = nullptr;        // [k / group][16 rows]
+  float* minimums = nullptr;      // [k / group][16 rows]; unused where the format has none
+};
+
+// Rows of activations as 8-bit codes: x[i] ~ scale[i / 32] * code[i].
+struct ActivationsI8 {
+  const std::int8_t* codes = nullptr;  // [rows][stride], codes in -127 .. 127
+  const float* scales = nullptr;       // [rows][stride / 32]
+  const std::int32_t* sums = nullptr;  // [rows][stride / 16]: sums of 16 codes each
+  std::size_t stride = 0;              // values from row to row, a multiple of 32
+};
+
+// Sixteen or fewer rows of a weight matrix, as they stand in the file.
+struct WeightRows {
+  const std::byte* first = nullptr;  // first byte of the first row
+  std::size_t row_bytes = 0;         // from row to row
+  std::size_t rows = 0;              // 1 .. 16; panels are filled up with zeros
+};
+
+// Decodes columns [first_col, first_col + cols) of some rows into panel[col * panel_stride + row], row < 16.
+// first_col and cols are multiples of the type's block length.
+using UnpackF32 = void (*)(const WeightRows& rows, std::size_t first_col, std::size_t cols, float* panel,
+                           std::size_t panel_stride);
+// The same into codes, scales and minimums. Rows that are missing get scale 0, minimum 0 and code 0.
+using UnpackI8 = void (*)(const WeightRows& rows, std::size_t first_col, std::size_t cols, const PanelI8& panel);
+
+struct KernelTable {
+  const char* name = nullptr;  // "reference", "avx2", "avx512_vnni"
+  std::uint32_t needs = 0;     // bits of CpuFeature
+
+  // Per DType; null where the type has none: then kernels/pack.h decodes by tensor/quantize.h.
+  UnpackF32 unpack_f32[kDTypeCount] = {};
+  UnpackI8 unpack_i8[kDTypeCount] = {};
+
+  // acc[t][r] += sum over c of panel[c][r] * x[t][c], c ascending, one fused multiply-add each, for t < tokens and
+  // r < 16. panel: [cols][panel_stride], x: [tokens][x_stride], acc: [tokens][acc_stride]. No overlap.
+  void (*panel_gemm_f32)(const float* panel, std::size_t panel_stride, std::size_t cols, const float* x,
+                         std::size_t x_stride, std::size_t tokens, float* acc, std::size_t acc_stride) = nullptr;
+
+  // acc[t][r] += sum over groups g ascending of
+  //     fma(scale[g][r] * xs, float(sum over the group of (code - zero) * x_code), acc), and then, with a minimum,
+  //     fma(-minimum[g][r] * xs, float(sum over the group of x_code), acc),
+  // xs being the activation's scale of the block that the group lies in. The inner sums are exact integers.
+  // x: activations from column 0 of the panel on (codes, scales and sums already moved to its first column).
+  void (*panel_gemm_i8)(const PanelFormat& format, const PanelI8& panel, std::size_t cols, const ActivationsI8& x,
+                        std::size_t tokens, float* acc, std::size_t acc_stride) = nullptr;
+
+  // Quantises n values (a multiple of 32) in blocks of 32: scale = max|x| / 127, code = round-half-even(x *
+  // 127/max|x|), sums of 16. A block of zeros has scale 0 and codes 0. Non-finite x gives a non-finite scale, codes
+  // any.
+  void (*quantize_i8)(const float* x, std::size_t n, std::int8_t* codes, float* scales, std::int32_t* sums) = nullptr;
+
+  // out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps); weight null: 1. out may be x. The mean is summed in eight
+  // double lanes (lane i % 8, i ascending), then lanes ((0+4)+(2+6))+((1+5)+(3+7)).
+  void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t n, float* out) = nullptr;
+
+  // y[i] += x[i].
+  void (*add)(const float* x, std::size_t n, float* y) = nullptr;
+  // y[i] *= x[i].
+  void (*mul)(const float* x, std::size_t n, float* y) = nullptr;
+  // x[i] *= factor.
+  void (*scale)(float factor, std::size_t n, float* x) = nullptr;
+  // y[i] = fma(factor, x[i], y[i]).
+  void (*scale_add)(float factor, const float* x, std::size_t n, float* y) = nullptr;
+
+  // out[i] = gelu(gate[i]) * up[i]; gelu(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))), within 4 ulp of
+  // max(|result|, 1e-6). out may be gate or up. Every table uses one and the same polynomial: same bits.
+  void (*gelu_mul)(const float* gate, const float* up, std::size_t n, float* out) = nullptr;
+  // x[i] = cap * tanh(x[i] / cap). Final logit soft-capping.
+  void (*soft_cap)(float cap, std::size_t n, float* x) = nullptr;
+
+  // Rotary embedding of one head, pairs (i, i + half): (a, b) -> (a cos - b sin, b cos + a sin), i < pairs <= half,
+  // elements beyond `pairs` of each half stay. cos, sin: [pairs].
+  void (*rope)(const float* cos, const float* sin, std::size_t pairs, std::size_t half, float* x) = nullptr;
+
+  // max(x[0..n)); -infinity for n = 0.
+  float (*max)(const float* x, std::size_t n) = nullptr;
+  // x[i] = exp(x[i] - shift); returns their sum in sixteen lanes (lane i % 16), then lanes folded 8, 4, 2, 1 apart.
+  // exp within 2 ulp, 0 below -104; -infinity gives exactly 0.
+  float (*exp_shifted)(float shift, std::size_t n, float* x) = nullptr;
+
+  // Conversions of rows for the KV cache, rounding to nearest even.
+  void (*to_f16)(const float* x, std::size_t n, std::uint16_t* out) = nullptr;
+  void (*to_bf16)(const float* x, std::size_t n, std::uint16_t* out) = nullptr;
+  void (*from_f16)(const std::uint16_t* x, std::size_t n, float* out) = nullptr;
+  void (*from_bf16)(const std::uint16_t* x, std::size_t n, float* out) = nullptr;
+};
+
+// The 8-bit panel of a type; max_code 0 where there is none.
+const PanelFormat& panel_format(DType dtype);
+
+}  // namespace carat

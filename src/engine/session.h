@@ -1,0 +1,81 @@
+// Session: one sequence of tokens being run through a model, with its key/value cache.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "base/view.h"
+#include "decoder/trace.h"
+#include "kernels/kernel_table.h"
+#include "model/model.h"
+
+namespace carat {
+
+// How activations meet quantised weights: as 32-bit floats (exact), or as 8-bit codes (fast). Weights that are not
+// quantised always meet floats.
+enum class ActivationType { kF32, kI8 };
+
+// What a process computes with: chosen once, used by one thread at a time.
+struct ComputeOptions {
+  std::size_t threads = 0;    // 0: ThreadPool::physical_cores()
+  std::string_view isa = {};  // kernel table by name; empty: CARAT_ISA, or the best
+  ActivationType activations = ActivationType::kI8;
+};
+
+struct SessionOptions {
+  std::size_t context = 0;      // most tokens the sequence may reach; 0: the model's, at most 4096
+  DType kv_type = DType::kF16;  // kF32, kF16 or kBF16
+  std::size_t chunk = 512;      // most tokens that go through the model at once
+};
+
+class Session {
+ public:
+  // Throws Error(kOutOfMemory), saying how much is needed and free, before anything large is allocated;
+  // Error(kBadInput) for options out of range or an unknown isa.
+  Session(std::shared_ptr<const Model> model, const ComputeOptions& compute, const SessionOptions& options);
+  ~Session();
+
+  const Model& model() const;
+  std::size_t context() const;                      // most tokens
+  std::size_t position() const;                     // tokens held
+  const std::vector<std::int32_t>& tokens() const;  // those tokens
+  std::size_t threads() const;
+  std::string_view isa() const;
+
+  // Appends tokens and returns the logits after the last one, [vocab], valid until the next call. tokens is not
+  // empty. Throws Error(kBadInput) when an id is outside the vocabulary or the context would overflow (nothing is
+  // appended then). is_cancelled, if given, is asked between chunks; Error(kCancelled) leaves the chunks done so far.
+  std::span<const float> append(std::span<const std::int32_t> tokens, const std::function<bool()>& is_cancelled = {});
+
+  // The same, handing out the logits of every token: on_logits(first, logits [rows, vocab]) chunk by chunk, first
+  // being the index into tokens of the first row.
+  void append_all_logits(std::span<const std::int32_t> tokens,
+                         const std::function<void(std::size_t first, MatView<const float> logits)>& on_logits);
+
+  // Forgets all tokens from position `length` on; length <= position(). Cheap: what the window has lost is recomputed
+  // by append when it is needed.
+  void rewind(std::size_t length);
+
+  // Named intermediates go to `trace` until it is set to null. For debugging and golden tests.
+  void set_trace(Trace* trace);
+
+  // Bytes of key/value cache and of activation buffers at the full context, as the allocator counts them.
+  struct Memory {
+    std::size_t kv_bytes = 0;
+    std::size_t scratch_bytes = 0;
+  };
+  Memory memory() const;
+  static Memory memory_needed(const DecoderConfig& config, const SessionOptions& options, std::size_t threads);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace carat

@@ -12,14 +12,10 @@
 #include "base/thread_pool.h"
 #include "base/view.h"
 #include "decoder/trace.h"
-#include "kernels/kernel_table.h"
+#include "kernels/matmul.h"
 #include "model/model.h"
 
 namespace carat {
-
-// How activations meet quantised weights: as 32-bit floats (exact), or as 8-bit codes (fast). Weights that are not
-// quantised always meet floats.
-enum class ActivationType { kF32, kI8 };
 
 // What a process computes with: chosen once, used by one thread at a time.
 struct ComputeOptions {

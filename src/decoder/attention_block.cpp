@@ -1,0 +1,78 @@
+#include "decoder/attention_block.h"
+
+#include <cstring>
+#include <vector>
+
+namespace carat {
+namespace {
+
+void store(const KernelTable& kernels, DType dtype, std::span<const float> x, std::byte* out) {
+  if (dtype == DType::kF16) {
+    kernels.to_f16(x.data(), x.size(), reinterpret_cast<std::uint16_t*>(out));
+  } else if (dtype == DType::kBF16) {
+    kernels.to_bf16(x.data(), x.size(), reinterpret_cast<std::uint16_t*>(out));
+  } else {
+    std::memcpy(out, x.data(), x.size_bytes());
+  }
+}
+
+// Norms and turns one head: [head_dim], in place.
+void norm_and_rotate(const KernelTable& kernels, const Vector& weight, float eps, std::span<const float> cos,
+                     std::span<const float> sin, std::span<float> head) {
+  kernels.rms_norm(head.data(), weight.data(), eps, head.size(), head.data());
+  kernels.rope(cos.data(), sin.data(), cos.size(), head.size() / 2, head.data());
+}
+
+}  // namespace
+
+void attention_block(const Compute& compute, const DecoderConfig& config, const LayerConfig& layer,
+                     const AttentionWeights& weights, const Step& step, MatView<const float> x, MatView<float> out,
+                     Scratch& scratch) {
+  const std::size_t rows = x.rows();
+  const std::size_t head_dim = layer.head_dim;
+  const MatView<float> query = scratch.query.mat(rows, config.heads * head_dim);
+  const MatView<float> key = scratch.key.mat(rows, layer.kv_heads * head_dim);
+  const MatView<float> value = scratch.value.mat(rows, layer.kv_heads * head_dim);
+
+  std::vector<Product> products{{weights.query, query}};
+  if (layer.owns_kv()) {
+    products.push_back({weights.key, key});
+    if (!layer.is_k_eq_v) products.push_back({weights.value, value});
+  }
+  compute.matmul(x, products);
+
+  std::vector<AttentionSegment> segments;
+  for (const SequenceRows& sequence : step.sequences) {
+    segments.push_back({sequence.cache->pages(layer.index), sequence.first_row, sequence.rows});
+  }
+
+  const KernelTable& kernels = compute.kernels;
+  const RopeRows& rope = step.rope_of(layer);
+  const auto prepare_row = [&](const KvPages& kv, std::size_t row) {
+    const std::span<const float> cos = rope.cos.row(row);
+    const std::span<const float> sin = rope.sin.row(row);
+    for (std::size_t head = 0; head < config.heads; ++head) {
+      norm_and_rotate(kernels, weights.query_norm, config.rms_eps, cos, sin,
+                      query.row(row).subspan(head * head_dim, head_dim));
+    }
+    if (!layer.owns_kv()) return;
+    const std::size_t position = step.rows[row].position;
+    for (std::size_t head = 0; head < layer.kv_heads; ++head) {
+      const std::span<float> k = key.row(row).subspan(head * head_dim, head_dim);
+      const std::span<float> v = value.row(row).subspan(head * head_dim, head_dim);
+      if (layer.is_k_eq_v) std::memcpy(v.data(), k.data(), k.size_bytes());  // the key before norm and rotation
+      if (config.has_value_norm) kernels.rms_norm(v.data(), nullptr, config.rms_eps, head_dim, v.data());
+      norm_and_rotate(kernels, weights.key_norm, config.rms_eps, cos, sin, k);
+      store(kernels, kv.dtype, k, kv.key(position, head));
+      store(kernels, kv.dtype, v, kv.value(position, head));
+    }
+  };
+  for (const AttentionSegment& segment : segments) {
+    for_rows(compute, segment.rows, [&](std::size_t row) { prepare_row(segment.kv, segment.first_row + row); });
+  }
+
+  compute.attention(query, config.attention_scale, step.spans_of(layer), segments, query);
+  compute.matmul(query, weights.output, out);
+}
+
+}  // namespace carat

@@ -1,0 +1,35 @@
+// Decoder: token ids to hidden states, hidden states to logits.
+#pragma once
+
+#include "base/view.h"
+#include "decoder/batch.h"
+#include "decoder/config.h"
+#include "decoder/scratch.h"
+#include "decoder/trace.h"
+#include "decoder/weights.h"
+#include "nn/compute.h"
+
+namespace carat {
+
+class Decoder {
+ public:
+  // config and weights must outlive this. Holds no state of its own: what changes is in the caches and in scratch.
+  Decoder(const DecoderConfig& config, const DecoderWeights& weights) : config_(config), weights_(weights) {}
+
+  // Runs the batch through all layers, writing its keys and values to the caches. Returns the final-normed hidden
+  // states [wanted, hidden] of the rows that want logits, in their order; in scratch, valid until the next call.
+  // Rows that want none stop at the last layer that makes keys and values: what lies above can't change others.
+  // batch.rows.size() <= scratch.max_rows(). trace may be null.
+  MatView<const float> forward(const Compute& compute, const Batch& batch, Scratch& scratch, Trace* trace) const;
+
+  // out = cap * tanh(output hidden / cap). hidden: [rows, hidden], out: [rows, vocab].
+  void logits(const Compute& compute, MatView<const float> hidden, MatView<float> out) const;
+
+ private:
+  void embed(const Compute& compute, std::span<const BatchRow> rows, MatView<float> h) const;
+
+  const DecoderConfig& config_;
+  const DecoderWeights& weights_;
+};
+
+}  // namespace carat

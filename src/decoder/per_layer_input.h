@@ -1,0 +1,26 @@
+// Per-layer embeddings (PLE): a second embedding per token and layer that each layer mixes in at its end (E2B, E4B).
+#pragma once
+
+#include <span>
+
+#include "base/view.h"
+#include "decoder/batch.h"
+#include "decoder/config.h"
+#include "decoder/scratch.h"
+#include "decoder/weights.h"
+#include "nn/compute.h"
+
+namespace carat {
+
+// ple[row] = (table[token] * sqrt(ple_dim) + norm(projection h * hidden^-1/2)) / sqrt(2), the norm per layer.
+// h: [rows, hidden], the embeddings that enter layer 0, scaled; ple: [rows, layers * ple_dim].
+// Reference: Gemma4TextModel.get_per_layer_inputs, project_per_layer_inputs.
+void per_layer_inputs(const Compute& compute, const DecoderConfig& config, const DecoderWeights& weights,
+                      std::span<const BatchRow> rows, MatView<const float> h, MatView<float> ple);
+
+// out = norm(projection(gelu_tanh(gate h) * ple)). h, out: [rows, hidden]; ple: [rows, ple_dim], this layer's columns.
+// Reference: Gemma4TextDecoderLayer.forward.
+void per_layer_block(const Compute& compute, const DecoderConfig& config, const PerLayerInputWeights& weights,
+                     MatView<const float> h, MatView<const float> ple, MatView<float> out, Scratch& scratch);
+
+}  // namespace carat

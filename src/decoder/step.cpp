@@ -1,0 +1,37 @@
+#include "decoder/step.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "nn/rope.h"
+
+namespace carat {
+namespace {
+
+RopeRows fill_rope(const Compute& compute, std::span<const BatchRow> rows, std::span<const float> frequencies,
+                   const AlignedBuffer<float>& cos_buffer, const AlignedBuffer<float>& sin_buffer) {
+  const MatView<float> cos = cos_buffer.mat(rows.size(), frequencies.size());
+  const MatView<float> sin = sin_buffer.mat(rows.size(), frequencies.size());
+  for_rows(compute, rows.size(),
+           [&](std::size_t row) { fill_rope_row(rows[row].position, frequencies, cos.row(row), sin.row(row)); });
+  return {cos, sin};
+}
+
+}  // namespace
+
+Step::Step(const Compute& compute, const DecoderConfig& config, std::vector<BatchRow> batch_rows,
+           std::span<KvCache* const> caches, Scratch& scratch)
+    : rows(std::move(batch_rows)),
+      rope_sliding(fill_rope(compute, rows, config.rope_sliding, scratch.cos_sliding, scratch.sin_sliding)),
+      rope_global(fill_rope(compute, rows, config.rope_global, scratch.cos_global, scratch.sin_global)) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    // A query sees `window` keys, itself included (masking_utils.py: key > query - window).
+    const std::size_t end = rows[i].position + 1;
+    sliding_spans.push_back({end - std::min(end, config.window), end});
+    global_spans.push_back({0, end});
+    if (i == 0 || rows[i].sequence != rows[i - 1].sequence) sequences.push_back({caches[rows[i].sequence], i, 0});
+    ++sequences.back().rows;
+  }
+}
+
+}  // namespace carat

@@ -1,0 +1,76 @@
+// Matmul: y = x W^T for weights of any type, straight from the file's mapping.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/thread_pool.h"
+#include "base/view.h"
+#include "kernels/kernel_table.h"
+#include "kernels/weight_matrix.h"
+
+namespace carat {
+
+// How activations meet quantised weights: as 32-bit floats (exact), or as 8-bit codes (fast). Weights that are not
+// quantised always meet floats.
+enum class ActivationType { kF32, kI8 };
+
+// One product of a group that shares its input: out = x[first_row .. first_row + out.rows()) W^T.
+struct Product {
+  WeightMatrix weight;
+  MatView<float> out;         // [rows, weight.rows]
+  std::size_t first_row = 0;  // of the shared input
+};
+
+// Works on panels of 16 weight rows: a worker unpacks some columns of a panel into its own cache, multiplies all rows
+// of activations with them and goes on. Weights are read once however many rows there are, and never copied. Each
+// output is the sum over columns in ascending order (kernel_table.h): it does not depend on the other rows in the
+// batch, nor on the number of threads, nor on the instruction set.
+class Matmul {
+ public:
+  // kernels and pool must outlive this. Used by one thread at a time.
+  Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType activations);
+
+  // x: [rows, cols], cols equal to every weight's. Outs may not overlap each other or x.
+  void operator()(MatView<const float> x, std::span<const Product> products);
+  void operator()(MatView<const float> x, const WeightMatrix& weight, MatView<float> out) {
+    const Product product{weight, out};
+    (*this)(x, {&product, 1});
+  }
+
+ private:
+  struct Task {
+    std::size_t product = 0;
+    std::size_t first_panel = 0;
+    std::size_t panels = 0;
+  };
+  // What a worker unpacks into.
+  struct Workspace {
+    AlignedBuffer<float> panel_f32;     // [kColsF32][16]
+    AlignedBuffer<std::uint8_t> codes;  // [kColsI8 / 4][16][4]
+    AlignedBuffer<float> scales;        // [kColsI8 / 16][16]
+    AlignedBuffer<float> minimums;      // the same
+    AlignedBuffer<float> last_panel;    // [rows][16]: outputs of a panel that lacks rows
+  };
+
+  bool meets_codes(const WeightMatrix& weight) const;
+  void quantize(MatView<const float> x);
+  void plan(std::span<const Product> products);
+  void multiply_panel(MatView<const float> x, const Product& product, std::size_t panel, Workspace& workspace) const;
+
+  const KernelTable& kernels_;
+  ThreadPool& pool_;
+  ActivationType activations_;
+  std::vector<Workspace> workspaces_;  // one a worker
+  std::vector<Task> tasks_;
+
+  // The input at hand as codes; grown on demand.
+  AlignedBuffer<std::int8_t> x_codes_;
+  AlignedBuffer<float> x_scales_;
+  AlignedBuffer<std::int32_t> x_sums_;
+  ActivationsI8 x_i8_;
+};
+
+}  // namespace carat

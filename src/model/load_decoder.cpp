@@ -1,0 +1,143 @@
+#include "model/load_decoder.h"
+
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+#include "tensor/quantize.h"
+
+namespace carat {
+namespace {
+
+// Finds tensors by role and checks them against what is expected.
+class Binder {
+ public:
+  Binder(const Checkpoint& checkpoint, const CheckpointStyle& style) : checkpoint_(checkpoint), style_(style) {}
+
+  bool has(TensorRole role, std::size_t layer = 0) const { return checkpoint_.find(name(role, layer)) != nullptr; }
+
+  // A matrix of outputs x inputs, or experts x outputs x inputs taken as one tall matrix.
+  WeightMatrix matrix(TensorRole role, std::vector<std::uint64_t> shape, std::size_t layer = 0) const {
+    const Tensor& tensor = find(role, shape, layer);
+    const std::uint64_t cols = shape.back();
+    return {tensor.dtype, tensor.bytes.data(), tensor.rows(), cols, row_bytes(tensor.dtype, cols).value_or(0)};
+  }
+
+  Vector vector(TensorRole role, std::uint64_t size, std::size_t layer = 0) const {
+    const Tensor& tensor = find(role, {size}, layer);
+    Vector values(size);
+    dequantize_row(tensor.dtype, tensor.bytes, values);
+    return values;
+  }
+
+  Vector norm(TensorRole role, std::uint64_t size, std::size_t layer = 0) const {
+    Vector weight = vector(role, size, layer);
+    if (style_.is_norm_minus_one) {
+      for (float& w : weight) w += 1;
+    }
+    return weight;
+  }
+
+ private:
+  std::string name(TensorRole role, std::size_t layer) const {
+    return tensor_name(role, style_.names, style_.prefix, layer);
+  }
+
+  const Tensor& find(TensorRole role, const std::vector<std::uint64_t>& shape, std::size_t layer) const {
+    const std::string wanted = name(role, layer);
+    const Tensor* tensor = checkpoint_.find(wanted);
+    if (tensor == nullptr) {
+      throw Error(ErrorKind::kBadFile,
+                  str(checkpoint_.path().string(), ": lacks tensor ", wanted, " ", shape_text(shape),
+                      ". The file is incomplete or its metadata is wrong; "
+                      "download or convert it again."));
+    }
+    if (tensor->shape != shape) {
+      throw Error(ErrorKind::kBadFile, str(checkpoint_.path().string(), ": tensor ", wanted, " has shape ",
+                                           shape_text(tensor->shape), ", expected ", shape_text(shape),
+                                           " by the model's metadata. Convert it again; `carat show "
+                                           "--tensors` lists all."));
+    }
+    if (!can_dequantize(tensor->dtype)) {
+      throw Error(ErrorKind::kUnsupported, str(checkpoint_.path().string(), ": tensor ", wanted, " has element type ",
+                                               dtype_info(tensor->dtype).name, ", which is no weight type."));
+    }
+    return *tensor;
+  }
+
+  const Checkpoint& checkpoint_;
+  const CheckpointStyle& style_;
+};
+
+AttentionWeights load_attention(const Binder& bind, const DecoderConfig& config, const LayerConfig& layer) {
+  const std::size_t i = layer.index;
+  const std::size_t query_rows = config.heads * layer.head_dim;
+  const std::size_t key_rows = layer.kv_heads * layer.head_dim;
+  AttentionWeights w;
+  w.query = bind.matrix(TensorRole::kQuery, {query_rows, config.hidden}, i);
+  w.query_norm = bind.norm(TensorRole::kQueryNorm, layer.head_dim, i);
+  w.output = bind.matrix(TensorRole::kAttentionOutput, {config.hidden, query_rows}, i);
+  if (layer.owns_kv()) {
+    w.key = bind.matrix(TensorRole::kKey, {key_rows, config.hidden}, i);
+    w.key_norm = bind.norm(TensorRole::kKeyNorm, layer.head_dim, i);
+    if (!layer.is_k_eq_v) w.value = bind.matrix(TensorRole::kValue, {key_rows, config.hidden}, i);
+  }
+  return w;
+}
+
+MoeWeights load_moe(const Binder& bind, const DecoderConfig& config, std::size_t i) {
+  const MoeConfig& moe = config.moe;
+  MoeWeights w;
+  w.router = bind.matrix(TensorRole::kRouter, {moe.experts, config.hidden}, i);
+  w.router_scale = bind.vector(TensorRole::kRouterScale, config.hidden, i);
+  for (float& scale : w.router_scale) scale /= std::sqrt(static_cast<float>(config.hidden));
+  w.expert_scale = bind.vector(TensorRole::kExpertScale, moe.experts, i);
+  w.gate_up = bind.matrix(TensorRole::kExpertGateUp, {moe.experts, 2 * moe.intermediate, config.hidden}, i);
+  w.down = bind.matrix(TensorRole::kExpertDown, {moe.experts, config.hidden, moe.intermediate}, i);
+  w.post_shared_norm = bind.norm(TensorRole::kPostSharedNorm, config.hidden, i);
+  w.pre_routed_norm = bind.norm(TensorRole::kPreRoutedNorm, config.hidden, i);
+  w.post_routed_norm = bind.norm(TensorRole::kPostRoutedNorm, config.hidden, i);
+  return w;
+}
+
+LayerWeights load_layer(const Binder& bind, const DecoderConfig& config, const LayerConfig& layer) {
+  const std::size_t i = layer.index;
+  LayerWeights w;
+  w.input_norm = bind.norm(TensorRole::kInputNorm, config.hidden, i);
+  w.post_attention_norm = bind.norm(TensorRole::kPostAttentionNorm, config.hidden, i);
+  w.pre_feed_forward_norm = bind.norm(TensorRole::kPreFeedForwardNorm, config.hidden, i);
+  w.post_feed_forward_norm = bind.norm(TensorRole::kPostFeedForwardNorm, config.hidden, i);
+  w.attention = load_attention(bind, config, layer);
+  w.mlp.gate = bind.matrix(TensorRole::kGate, {layer.intermediate, config.hidden}, i);
+  w.mlp.up = bind.matrix(TensorRole::kUp, {layer.intermediate, config.hidden}, i);
+  w.mlp.down = bind.matrix(TensorRole::kDown, {config.hidden, layer.intermediate}, i);
+  if (config.moe.experts != 0) w.moe = load_moe(bind, config, i);
+  if (config.ple_dim != 0) {
+    w.per_layer.gate = bind.matrix(TensorRole::kPleGate, {config.ple_dim, config.hidden}, i);
+    w.per_layer.projection = bind.matrix(TensorRole::kPleOutput, {config.hidden, config.ple_dim}, i);
+    w.per_layer.post_norm = bind.norm(TensorRole::kPostPleNorm, config.hidden, i);
+  }
+  if (bind.has(TensorRole::kLayerScalar, i)) w.scalar = bind.vector(TensorRole::kLayerScalar, 1, i)[0];
+  return w;
+}
+
+}  // namespace
+
+DecoderWeights load_decoder(const Checkpoint& checkpoint, const CheckpointStyle& style, const DecoderConfig& config) {
+  const Binder bind(checkpoint, style);
+  DecoderWeights w;
+  w.embedding = bind.matrix(TensorRole::kEmbedding, {config.vocab, config.hidden});
+  w.output =
+      bind.has(TensorRole::kOutput) ? bind.matrix(TensorRole::kOutput, {config.vocab, config.hidden}) : w.embedding;
+  w.final_norm = bind.norm(TensorRole::kFinalNorm, config.hidden);
+  if (config.ple_dim != 0) {
+    const std::size_t width = config.layers.size() * config.ple_dim;
+    w.ple_table = bind.matrix(TensorRole::kPleTable, {config.vocab, width});
+    w.ple_projection = bind.matrix(TensorRole::kPleProjection, {width, config.hidden});
+    w.ple_norm = bind.norm(TensorRole::kPleNorm, config.ple_dim);
+  }
+  for (const LayerConfig& layer : config.layers) w.layers.push_back(load_layer(bind, config, layer));
+  return w;
+}
+
+}  // namespace carat

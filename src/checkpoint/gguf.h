@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/gguf_type.h"
 
 namespace carat {
 
@@ -22,27 +23,14 @@ struct GgufLimits {
   std::uint64_t max_string_bytes = std::uint64_t{16} << 20;
 };
 
-// The value types of GGUF's metadata, with the file's own numbers.
-enum class GgufType : std::uint32_t {
-  kUint8,
-  kInt8,
-  kUint16,
-  kInt16,
-  kUint32,
-  kInt32,
-  kFloat32,
-  kBool,
-  kString,
-  kArray,
-  kUint64,
-  kInt64,
-  kFloat64,
-};
-
 class Gguf final : public Checkpoint {
  public:
-  // Throws Error: kNotFound, or kBadFile naming file, tensor or key, expected and found.
+  // Throws Error: kNotFound; kBadFile naming file, tensor or key, expected and found; kUnsupported for another version,
+  // a big-endian file or an unknown element type.
   explicit Gguf(const std::filesystem::path& path, GgufLimits limits = {});
+  Gguf(const Gguf&) = delete;  // its tensors point to its file
+  Gguf& operator=(const Gguf&) = delete;
+  ~Gguf() override = default;
 
   const Tensor* find(std::string_view name) const override;
   const std::vector<Tensor>& tensors() const override { return tensors_; }
@@ -62,11 +50,14 @@ class Gguf final : public Checkpoint {
   // True when the key holds an array (integers() and its like), false when a single value.
   bool is_array(std::string_view key) const;
 
-  // For listings: keys in the file's order, and a short rendering of a value ("[262144 strings]" for a long array).
-  std::vector<std::string_view> keys() const;
+  // For listings: keys in the file's order, and a short rendering of a value in valid UTF-8: strings without quotes and
+  // cut to max_bytes, arrays in full where they fit, else as "[262144 strings]". Empty where the key is absent.
+  const std::vector<std::string_view>& keys() const { return key_order_; }
   std::string value_text(std::string_view key, std::size_t max_bytes = 80) const;
 
  private:
+  class Parser;
+
   // Where a value lies in the file, checked to be whole.
   struct Value {
     GgufType type;
@@ -75,7 +66,11 @@ class Gguf final : public Checkpoint {
     std::uint64_t offset;  // of the first byte of the value or first element
   };
 
-  const Value* value(std::string_view key) const;
+  const Value* find_value(std::string_view key) const;
+  // The value of key where is_right(value) holds, null where the key is absent; else throws, naming what is expected.
+  const Value* find_typed(std::string_view key, std::string_view expected, bool (*is_right)(const Value&)) const;
+  // Element i of an integer or a list of integers or bools; throws where it is beyond int64.
+  std::int64_t integer_at(std::string_view key, const Value& value, std::uint64_t i) const;
 
   MappedFile file_;
   std::vector<std::string_view> key_order_;

@@ -54,7 +54,7 @@ class Gguf::Parser {
   void parse_tensor(std::uint64_t i);
   std::vector<std::uint64_t> parse_shape();
   DType parse_dtype();
-  std::uint64_t tensor_bytes(DType dtype, const std::vector<std::uint64_t>& shape) const;
+  std::uint64_t check_bytes(const Tensor& tensor) const;
   void place_tensors();
 
   // Reading on: the offset moves behind what was read.
@@ -173,13 +173,14 @@ void Gguf::Parser::parse_key(std::uint64_t i) {
 
 Gguf::Value Gguf::Parser::parse_value(GgufType type) {
   if (type == GgufType::kArray) return parse_array();
-  const Value value{type, type, 1, offset_};
+  Value value{type, type, 1, offset_, offset_};
   if (type == GgufType::kString) {
     read_string(limits_.max_string_bytes);
   } else {
     const auto taken = take(gguf_type_info(type).bytes);
     if (type == GgufType::kBool) check_booleans(taken);
   }
+  value.end = offset_;
   return value;
 }
 
@@ -198,13 +199,14 @@ Gguf::Value Gguf::Parser::parse_array() {
              " bytes left", least ? str(": at least ", *least - remaining(), " bytes are missing") : std::string(),
              ". It is incomplete or damaged: download it again."));
   }
-  const Value value{GgufType::kArray, *element, count, offset_};
+  Value value{GgufType::kArray, *element, count, offset_, offset_};
   if (is_string) {
     for (std::uint64_t i = 0; i < count; ++i) read_string(limits_.max_string_bytes);
   } else {
     const auto taken = take(*least);
     if (*element == GgufType::kBool) check_booleans(taken);
   }
+  value.end = offset_;
   return value;
 }
 
@@ -241,7 +243,7 @@ void Gguf::Parser::parse_tensor(std::uint64_t i) {
   tensor.name = name;
   tensor.shape = parse_shape();
   tensor.dtype = parse_dtype();
-  const std::uint64_t bytes = tensor_bytes(tensor.dtype, tensor.shape);
+  const std::uint64_t bytes = check_bytes(tensor);
   const auto offset = read<std::uint64_t>();
   if (offset % alignment_ != 0) {
     fail(str("has offset ", offset, ", expected a multiple of the alignment ", alignment_,
@@ -278,19 +280,17 @@ DType Gguf::Parser::parse_dtype() {
   return *dtype;
 }
 
-std::uint64_t Gguf::Parser::tensor_bytes(DType dtype, const std::vector<std::uint64_t>& shape) const {
-  const DTypeInfo& info = dtype_info(dtype);
-  const std::uint64_t cols = shape.empty() ? 1 : shape.back();
-  if (cols % info.block_values != 0) {
-    fail(str("has shape ", shape_text(shape), " and type ", info.name, ": rows of ", cols,
+std::uint64_t Gguf::Parser::check_bytes(const Tensor& tensor) const {
+  const DTypeInfo& info = dtype_info(tensor.dtype);
+  if (tensor.cols() % info.block_values != 0) {
+    fail(str("has shape ", shape_text(tensor.shape), " and type ", info.name, ": rows of ", tensor.cols(),
              " values, expected a multiple of ", info.block_values,
              ". The file is damaged or badly converted: get it again."));
   }
-  auto bytes = row_bytes(dtype, cols);
-  for (std::size_t d = 0; bytes && d + 1 < shape.size(); ++d) bytes = checked_mul(*bytes, shape[d]);
+  const auto bytes = tensor_bytes(tensor.dtype, tensor.shape);
   if (!bytes) {
-    fail(str("has shape ", shape_text(shape), ": more bytes than 64 bits can count. The file is damaged: download it ",
-             "again."));
+    fail(str("has shape ", shape_text(tensor.shape),
+             ": more bytes than 64 bits can count. The file is damaged: ", "download it again."));
   }
   return *bytes;
 }

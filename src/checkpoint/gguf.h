@@ -4,10 +4,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <variant>
 #include <vector>
 
 #include "base/file.h"
@@ -55,6 +55,13 @@ class Gguf final : public Checkpoint {
   const std::vector<std::string_view>& keys() const { return key_order_; }
   std::string value_text(std::string_view key, std::size_t max_bytes = 80) const;
 
+  // For writers that copy: a value's type and the bytes behind it, as they stand in the file.
+  struct Encoded {
+    GgufType type;
+    std::span<const std::byte> bytes;
+  };
+  std::optional<Encoded> encoded(std::string_view key) const;
+
  private:
   class Parser;
 
@@ -64,6 +71,7 @@ class Gguf final : public Checkpoint {
     GgufType element;      // of an array
     std::uint64_t count;   // elements of an array, 1 otherwise
     std::uint64_t offset;  // of the first byte of the value or first element
+    std::uint64_t end;     // one behind its last byte
   };
 
   const Value* find_value(std::string_view key) const;

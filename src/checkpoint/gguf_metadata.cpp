@@ -166,6 +166,15 @@ std::optional<std::vector<std::string_view>> Gguf::strings(std::string_view key)
   return strings;
 }
 
+std::optional<Gguf::Encoded> Gguf::encoded(std::string_view key) const {
+  const Value* value = find_value(key);
+  if (value == nullptr) return std::nullopt;
+  // An array's elements stand behind their type and their count.
+  const std::uint64_t before = value->type == GgufType::kArray ? sizeof(std::uint32_t) + sizeof(std::uint64_t) : 0;
+  const std::uint64_t begin = value->offset - before;
+  return Encoded{value->type, file_.bytes().subspan(begin, value->end - begin)};
+}
+
 bool Gguf::is_array(std::string_view key) const {
   const Value* value = find_value(key);
   return value != nullptr && value->type == GgufType::kArray;

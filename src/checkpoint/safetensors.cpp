@@ -7,7 +7,6 @@
 #include <system_error>
 #include <utility>
 
-#include "base/checked.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "checkpoint/foreign_file.h"
@@ -70,8 +69,7 @@ Tensor to_tensor(SafetensorsEntry entry, const File& file) {
     fail(file, str("tensor ", name, " has data_offsets [", entry.begin, ", ", entry.end,
                    "]: it ends before it begins. The file is damaged: download it again."));
   }
-  const auto values = checked_product(entry.shape);
-  const auto bytes = values ? row_bytes(*dtype, *values) : std::nullopt;
+  const auto bytes = tensor_bytes(*dtype, entry.shape);
   if (!bytes || *bytes != entry.end - entry.begin) {
     fail(file,
          str("tensor ", name, " has ", entry.end - entry.begin, " bytes, expected ",

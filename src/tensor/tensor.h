@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,10 @@ struct Tensor {
   std::uint64_t cols() const { return shape.empty() ? 1 : shape.back(); }
   std::uint64_t rows() const { return shape.empty() ? 1 : values() / cols(); }
 };
+
+// Bytes of a tensor of that type and shape, outermost extent first; nullopt when its rows are no whole number of blocks
+// or 64 bits can't count them.
+std::optional<std::uint64_t> tensor_bytes(DType dtype, std::span<const std::uint64_t> shape);
 
 // "[262144, 1536]"
 std::string shape_text(std::span<const std::uint64_t> shape);

@@ -5,6 +5,7 @@
 //
 // The rounding below is a promise, the same for every table: sums run in the stated order with fused multiply-adds,
 // so that the same inputs give the same bits on every instruction set, in any batch and with any number of threads.
+// (Where a result is NaN, every table gives a NaN, but its sign and payload are free.)
 #pragma once
 
 #include <cstddef>
@@ -76,19 +77,20 @@ struct KernelTable {
 
   // acc[t][r] += sum over groups g ascending of
   //     fma(scale[g][r] * xs, float(sum over the group of (code - zero) * x_code), acc), and then, with a minimum,
-  //     fma(-minimum[g][r] * xs, float(sum over the group of x_code), acc),
+  //     fma(-minimum[g][r], xs * float(sum over the group of x_code), acc),
   // xs being the activation's scale of the block that the group lies in. The inner sums are exact integers.
   // x: activations from column 0 of the panel on (codes, scales and sums already moved to its first column).
   void (*panel_gemm_i8)(const PanelFormat& format, const PanelI8& panel, std::size_t cols, const ActivationsI8& x,
                         std::size_t tokens, float* acc, std::size_t acc_stride) = nullptr;
 
   // Quantises n values (a multiple of 32) in blocks of 32: scale = max|x| / 127, code = round-half-even(x *
-  // 127/max|x|), sums of 16. A block of zeros has scale 0 and codes 0. Non-finite x gives a non-finite scale, codes
-  // any.
+  // (127 / max|x|)), sums of 16. A block whose max|x| is below 2^-100, as one of zeros, has scale 0 and codes 0.
+  // A block with a non-finite x has a non-finite scale and codes 0, which makes every sum over it NaN.
   void (*quantize_i8)(const float* x, std::size_t n, std::int8_t* codes, float* scales, std::int32_t* sums) = nullptr;
 
-  // out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps); weight null: 1. out may be x. The mean is summed in eight
-  // double lanes (lane i % 8, i ascending), then lanes ((0+4)+(2+6))+((1+5)+(3+7)).
+  // out[i] = (x[i] * f) * weight[i], f = float(1 / sqrt(mean(x^2) + eps)); weight null: x[i] * f. out may be x. The
+  // mean is summed in eight double lanes (lane i % 8, i ascending), then lanes ((0+4)+(2+6))+((1+5)+(3+7)); f is
+  // reckoned in double.
   void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t n, float* out) = nullptr;
 
   // y[i] += x[i].
@@ -101,16 +103,18 @@ struct KernelTable {
   void (*scale_add)(float factor, const float* x, std::size_t n, float* y) = nullptr;
 
   // out[i] = gelu(gate[i]) * up[i]; gelu(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))), within 4 ulp of
-  // max(|result|, 1e-6). out may be gate or up. Every table uses one and the same polynomial: same bits.
+  // max(|result|, 1e-6); -infinity gives NaN, as in the formula. out may be gate or up. Every table uses one and the
+  // same polynomial: same bits.
   void (*gelu_mul)(const float* gate, const float* up, std::size_t n, float* out) = nullptr;
-  // x[i] = cap * tanh(x[i] / cap). Final logit soft-capping.
+  // x[i] = cap * tanh(x[i] / cap), tanh within 4 ulp. Final logit soft-capping.
   void (*soft_cap)(float cap, std::size_t n, float* x) = nullptr;
 
   // Rotary embedding of one head, pairs (i, i + half): (a, b) -> (a cos - b sin, b cos + a sin), i < pairs <= half,
-  // elements beyond `pairs` of each half stay. cos, sin: [pairs].
+  // elements beyond `pairs` of each half stay. cos, sin: [pairs]. The sin products are rounded, the cos products fused:
+  // fma(a, cos, -(b * sin)), fma(b, cos, a * sin).
   void (*rope)(const float* cos, const float* sin, std::size_t pairs, std::size_t half, float* x) = nullptr;
 
-  // max(x[0..n)); -infinity for n = 0.
+  // max(x[0..n)); -infinity for n = 0. NaNs are passed over, and a maximum of -0 comes out as +0.
   float (*max)(const float* x, std::size_t n) = nullptr;
   // x[i] = exp(x[i] - shift); returns their sum in sixteen lanes (lane i % 16), then lanes folded 8, 4, 2, 1 apart.
   // exp within 2 ulp, 0 below -104; -infinity gives exactly 0.

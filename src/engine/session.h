@@ -67,7 +67,7 @@ class Session {
     std::size_t scratch_bytes = 0;
   };
   Memory memory() const;
-  static Memory memory_needed(const DecoderConfig& config, const SessionOptions& options, std::size_t threads);
+  static Memory memory_needed(const DecoderConfig& config, const SessionOptions& options);
 
  private:
   struct Impl;

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 #include <memory>
-#include <optional>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -26,10 +26,11 @@ class Model {
   const Checkpoint& checkpoint() const { return *checkpoint_; }
   const DecoderWeights& weights() const { return weights_; }
 
-  // Null where the files hold none (a folder without tokenizer.json).
-  const Tokenizer* tokenizer() const { return tokenizer_.get(); }
-  // The same, or Error(kBadFile) that says what is missing.
-  const Tokenizer& require_tokenizer() const;
+  // True where the files hold a tokenizer (a folder may lack tokenizer.json).
+  bool has_tokenizer() const;
+  // The tokenizer, built when it is first asked for: what works on ids alone need not wait for it. Any thread may ask.
+  // Throws Error(kNotFound) where there is none, Error(kBadFile) where it is damaged.
+  const Tokenizer& tokenizer() const;
   // The Jinja template that travels with the model; empty where it has none.
   std::string_view chat_template() const { return chat_template_; }
 
@@ -39,8 +40,9 @@ class Model {
   std::unique_ptr<const Checkpoint> checkpoint_;  // owns the mapping that weights_ point into
   ModelConfig config_;
   DecoderWeights weights_;
-  std::unique_ptr<const Tokenizer> tokenizer_;
   std::string chat_template_;
+  mutable std::once_flag tokenizer_once_;  // guards tokenizer_
+  mutable std::unique_ptr<const Tokenizer> tokenizer_;
 };
 
 }  // namespace carat

@@ -1,0 +1,83 @@
+#include "model/model.h"
+
+#include <system_error>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "checkpoint/gguf.h"
+#include "checkpoint/safetensors.h"
+#include "model/load_decoder.h"
+#include "text/load_tokenizer.h"
+
+namespace carat {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxTemplateBytes = std::uint64_t{4} << 20;
+
+bool is_file(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+// What stands before "embed_tokens.weight" in a folder's tensor names.
+std::string find_prefix(const Checkpoint& checkpoint) {
+  for (const std::string_view prefix : {"model.language_model.", "language_model.model.", "model.", ""}) {
+    if (checkpoint.find(str(prefix, "embed_tokens.weight")) != nullptr) return std::string(prefix);
+  }
+  throw Error(ErrorKind::kBadFile, str(checkpoint.path().string(),
+                                       ": lacks tensor embed_tokens.weight under any known prefix. Is the folder a "
+                                       "whole Gemma checkpoint?"));
+}
+
+// The template beside a Hugging Face checkpoint: chat_template.jinja, or an entry of tokenizer_config.json.
+std::string read_folder_template(const fs::path& folder) {
+  if (is_file(folder / "chat_template.jinja")) return read_text_file(folder / "chat_template.jinja", kMaxTemplateBytes);
+  const fs::path config = folder / "tokenizer_config.json";
+  if (!is_file(config)) return {};
+  const json::value document = parse_json_file(config);
+  if (!document.is_object()) return {};
+  return std::string(find_string(document.get_object(), "chat_template", config.string()).value_or(""));
+}
+
+}  // namespace
+
+std::shared_ptr<const Model> Model::load(const fs::path& path) {
+  const std::shared_ptr<Model> model(new Model());
+  std::error_code ignored;
+  CheckpointStyle style;
+  if (fs::is_directory(path, ignored)) {
+    model->config_ = config_from_hugging_face(path / "config.json");
+    model->checkpoint_ = std::make_unique<Safetensors>(path);
+    style.names = NameStyle::kHuggingFace;
+    style.prefix = find_prefix(*model->checkpoint_);
+    style.is_norm_minus_one = model->config_.architecture == "gemma3";
+    model->chat_template_ = read_folder_template(path);
+  } else {
+    auto gguf = std::make_unique<Gguf>(path);
+    model->config_ = config_from_gguf(*gguf);
+    model->chat_template_ = gguf->string("tokenizer.chat_template").value_or("");
+    model->checkpoint_ = std::move(gguf);
+  }
+  model->weights_ = load_decoder(*model->checkpoint_, style, model->config_.decoder);
+  return model;
+}
+
+bool Model::has_tokenizer() const {
+  if (const auto* gguf = dynamic_cast<const Gguf*>(checkpoint_.get())) return gguf->has("tokenizer.ggml.model");
+  return is_file(path() / "tokenizer.json");
+}
+
+const Tokenizer& Model::tokenizer() const {
+  std::call_once(tokenizer_once_, [this] {
+    if (!has_tokenizer()) {
+      throw Error(ErrorKind::kNotFound,
+                  str(path().string(), ": has no tokenizer. Put tokenizer.json beside the model."));
+    }
+    tokenizer_ = std::make_unique<const Tokenizer>(load_tokenizer(path()));
+  });
+  return *tokenizer_;
+}
+
+}  // namespace carat

@@ -10,15 +10,7 @@
 
 namespace carat {
 
-enum CpuFeature : std::uint32_t {
-  kAvx2 = 1U << 0,    // with FMA and F16C, as every processor that has AVX2
-  kAvx512 = 1U << 1,  // F, BW, DQ, VL
-  kAvx512Vnni = 1U << 2,
-  kNeonDotprod = 1U << 3,
-  kNeonI8mm = 1U << 4,
-};
-
-// What the running processor and its operating system offer.
+// What the running processor and its operating system offer: bits of CpuFeature.
 std::uint32_t cpu_features();
 
 // All tables built in, best first; the last one, "reference", needs nothing.

@@ -7,7 +7,7 @@
 namespace carat {
 namespace {
 
-constexpr const KernelTable* kTables[] = {&reference_kernels};
+constexpr const KernelTable* kTables[] = {&avx512_vnni_kernels, &avx2_kernels, &reference_kernels};
 
 // __builtin_cpu_supports has no name for F16C in clang 14. Its registers are those of AVX, which it does ask about.
 bool has_f16c() {

@@ -15,6 +15,15 @@
 
 namespace carat {
 
+// What a table may need of a processor.
+enum CpuFeature : std::uint32_t {
+  kAvx2 = 1U << 0,    // with FMA and F16C, as every processor that has AVX2
+  kAvx512 = 1U << 1,  // F, BW, DQ, VL
+  kAvx512Vnni = 1U << 2,
+  kNeonDotprod = 1U << 3,
+  kNeonI8mm = 1U << 4,
+};
+
 // Weight rows are worked on sixteen at a time: a panel holds the same columns of 16 rows side by side, so that one
 // vector register holds one column of 16 rows (two or four registers on narrower machines) and no sum ever runs
 // across a register.

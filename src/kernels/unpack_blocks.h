@@ -1,0 +1,373 @@
+// Block<S, dtype>::unpack: a block of each of 16 rows to 8-bit codes, scales and minimums, written once over a register
+// vocabulary S (simd_*.h). reference_blocks.h has the same layouts one value at a time.
+//
+// Rows are loaded 16 bytes at a time and transposed in registers to four `columns`, whose lanes hold four bytes of a
+// row: what a panel stores for four matrix columns. Fields narrower than a byte are then cut out of all 64 bytes at
+// once by a shift of the 32-bit lanes and a mask per byte.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/panel_formats.h"
+#include "kernels/unroll.h"
+
+namespace carat::loops {
+
+// Where a block goes: the panel at its first column.
+struct BlockTarget {
+  std::uint8_t* codes;
+  float* scales;
+  float* minimums;
+};
+
+// The values of the 4-bit codes of IQ4_NL and IQ4_XS plus 128, and twice the values of 4-bit floats (E2M1) plus 12.
+constexpr std::uint8_t kIq4Codes[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+constexpr std::uint8_t kFp4Codes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+
+// Bits `first` .. of every byte, moved to bit `to`; mask_byte keeps what belongs there.
+template <typename S, int kFirst, int kTo, std::uint32_t kMaskByte>
+[[gnu::always_inline]] inline typename S::I32 byte_field(typename S::I32 v) {
+  if constexpr (kFirst > kTo) v = S::template shr<kFirst - kTo>(v);
+  if constexpr (kFirst < kTo) v = S::template shl<kTo - kFirst>(v);
+  return S::bit_and(v, S::set1_i32(kMaskByte * 0x01010101U));
+}
+
+// kBits bits of every 32-bit lane, from bit kFirst on.
+template <typename S, int kFirst, int kBits>
+[[gnu::always_inline]] inline typename S::I32 lane_field(typename S::I32 v) {
+  if constexpr (kFirst > 0) v = S::template shr<kFirst>(v);
+  if constexpr (kFirst + kBits < 32) v = S::bit_and(v, S::set1_i32((1U << kBits) - 1U));
+  return v;
+}
+
+// Codes of matrix columns first .. first + 3 of the block.
+template <typename S>
+[[gnu::always_inline]] inline void store_codes(const BlockTarget& to, std::size_t first, typename S::I32 codes) {
+  S::store_i32(to.codes + first * kPanelRows, codes);
+}
+
+template <typename S>
+[[gnu::always_inline]] inline void store_scale(const BlockTarget& to, std::size_t group, typename S::F32 scale) {
+  S::store(to.scales + group * kPanelRows, scale);
+}
+
+template <typename S>
+[[gnu::always_inline]] inline void store_minimum(const BlockTarget& to, std::size_t group, typename S::F32 minimum) {
+  S::store(to.minimums + group * kPanelRows, minimum);
+}
+
+template <typename S>
+[[gnu::always_inline]] inline typename S::F32 lower_f16(typename S::I32 pair) {
+  return S::from_f16(lane_field<S, 0, 16>(pair));
+}
+
+template <typename S>
+[[gnu::always_inline]] inline typename S::F32 upper_f16(typename S::I32 pair) {
+  return S::from_f16(lane_field<S, 16, 16>(pair));
+}
+
+// 16 bytes of nibbles at `offset`: the lower ones are columns first_low .. + 15, the upper ones first_high .. + 15.
+// finish_low(nibbles, quad) and finish_high make codes of the nibbles of the quad-th four columns.
+template <typename S, typename Low, typename High>
+[[gnu::always_inline]] inline void split_nibbles(const typename S::Rows& rows, std::size_t offset,
+                                                 const BlockTarget& to, std::size_t first_low, std::size_t first_high,
+                                                 const Low& finish_low, const High& finish_high) {
+  const auto bytes = S::load_rows(rows, offset);
+  unroll<4>([&](auto quad) {
+    constexpr std::size_t kQuad = decltype(quad)::value;
+    const auto low = byte_field<S, 0, 0, 0x0f>(bytes.at[kQuad]);
+    const auto high = byte_field<S, 4, 0, 0x0f>(bytes.at[kQuad]);
+    store_codes<S>(to, first_low + 4 * kQuad, finish_low(low, quad));
+    store_codes<S>(to, first_high + 4 * kQuad, finish_high(high, quad));
+  });
+}
+
+template <typename S>
+[[gnu::always_inline]] inline void split_nibbles(const typename S::Rows& rows, std::size_t offset,
+                                                 const BlockTarget& to, std::size_t first_low, std::size_t first_high) {
+  const auto as_they_are = [](typename S::I32 nibbles, auto) { return nibbles; };
+  split_nibbles<S>(rows, offset, to, first_low, first_high, as_they_are, as_they_are);
+}
+
+// The nibbles are numbers of bytes in a table.
+template <typename S>
+[[gnu::always_inline]] inline void look_up_nibbles(const typename S::Rows& rows, std::size_t offset,
+                                                   const std::uint8_t (&table)[16], const BlockTarget& to,
+                                                   std::size_t first_low, std::size_t first_high) {
+  const auto look_up = [&table](typename S::I32 nibbles, auto) { return S::lookup(table, nibbles); };
+  split_nibbles<S>(rows, offset, to, first_low, first_high, look_up, look_up);
+}
+
+// Q5_0, Q5_1: bit i of a lane of `high` is the fifth bit of column i.
+template <typename S>
+[[gnu::always_inline]] inline void split_nibbles_with_fifth_bits(const typename S::Rows& rows, std::size_t offset,
+                                                                 typename S::I32 high, const BlockTarget& to) {
+  // The product puts copies of four bits 7 apart, so that bit i arrives at bit 4 of byte i; the mask drops the others.
+  const auto spread = [](typename S::I32 four_bits) {
+    return S::bit_and(S::mul_i32(four_bits, S::set1_i32(0x02040810U)), S::set1_i32(0x10101010U));
+  };
+  const auto low_half = [&](typename S::I32 nibbles, auto quad) {
+    return S::bit_or(nibbles, spread(lane_field<S, 4 * decltype(quad)::value, 4>(high)));
+  };
+  const auto high_half = [&](typename S::I32 nibbles, auto quad) {
+    return S::bit_or(nibbles, spread(lane_field<S, 16 + 4 * decltype(quad)::value, 4>(high)));
+  };
+  split_nibbles<S>(rows, offset, to, 0, 16, low_half, high_half);
+}
+
+// Q4_K, Q5_K: f16 d, f16 dmin and 12 bytes of eight 6-bit scales and minimums at the start of the block.
+template <typename S>
+[[gnu::always_inline]] inline void unpack_k_scales(const typename S::Rows& rows, const BlockTarget& to) {
+  const auto header = S::load_rows(rows, 0);
+  const auto d = lower_f16<S>(header.at[0]);
+  const auto d_min = upper_f16<S>(header.at[0]);
+  unroll<4>([&](auto index) {
+    constexpr int kIndex = decltype(index)::value;
+    const auto scale = lane_field<S, 8 * kIndex, 6>(header.at[1]);
+    const auto minimum = lane_field<S, 8 * kIndex, 6>(header.at[2]);
+    const auto scale_top = S::template shl<4>(lane_field<S, 8 * kIndex + 6, 2>(header.at[1]));
+    const auto minimum_top = S::template shl<4>(lane_field<S, 8 * kIndex + 6, 2>(header.at[2]));
+    const auto late_scale = S::bit_or(lane_field<S, 8 * kIndex, 4>(header.at[3]), scale_top);
+    const auto late_minimum = S::bit_or(lane_field<S, 8 * kIndex + 4, 4>(header.at[3]), minimum_top);
+    store_scale<S>(to, kIndex, S::mul(d, S::to_f32(scale)));
+    store_scale<S>(to, 4 + kIndex, S::mul(d, S::to_f32(late_scale)));
+    store_minimum<S>(to, kIndex, S::mul(d_min, S::to_f32(minimum)));
+    store_minimum<S>(to, 4 + kIndex, S::mul(d_min, S::to_f32(late_minimum)));
+  });
+}
+
+template <typename S, DType kDType>
+struct Block;
+
+template <typename S>
+struct Block<S, DType::kQ4_0> {
+  static constexpr std::size_t kBytes = 18, kValues = 32;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    store_scale<S>(to, 0, S::load_f16_column(rows, 0));
+    split_nibbles<S>(rows, 2, to, 0, 16);
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kQ4_1> {
+  static constexpr std::size_t kBytes = 20, kValues = 32;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    const auto header = S::load_32_column(rows, 0);
+    store_scale<S>(to, 0, lower_f16<S>(header));
+    store_minimum<S>(to, 0, negative<S>(upper_f16<S>(header)));
+    split_nibbles<S>(rows, 4, to, 0, 16);
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kQ5_0> {
+  static constexpr std::size_t kBytes = 22, kValues = 32;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    store_scale<S>(to, 0, S::load_f16_column(rows, 0));
+    split_nibbles_with_fifth_bits<S>(rows, 6, S::load_32_column(rows, 2), to);
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kQ5_1> {
+  static constexpr std::size_t kBytes = 24, kValues = 32;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    const auto header = S::load_32_column(rows, 0);
+    store_scale<S>(to, 0, lower_f16<S>(header));
+    store_minimum<S>(to, 0, negative<S>(upper_f16<S>(header)));
+    split_nibbles_with_fifth_bits<S>(rows, 8, S::load_32_column(rows, 4), to);
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kQ8_0> {
+  static constexpr std::size_t kBytes = 34, kValues = 32;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    store_scale<S>(to, 0, S::load_f16_column(rows, 0));
+    unroll<2>([&](auto half) {
+      constexpr std::size_t kHalf = decltype(half)::value;
+      const auto bytes = S::load_rows(rows, 2 + 16 * kHalf);
+      unroll<4>([&](auto quad) {
+        constexpr std::size_t kQuad = decltype(quad)::value;
+        const auto codes = S::bit_xor(bytes.at[kQuad], S::set1_i32(0x80808080U));  // q + 128
+        store_codes<S>(to, 16 * kHalf + 4 * kQuad, codes);
+      });
+    });
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kQ2_K> {
+  static constexpr std::size_t kBytes = 84, kValues = 256;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    const auto header = S::load_32_column(rows, 80);
+    const auto d = lower_f16<S>(header);
+    const auto d_min = upper_f16<S>(header);
+    const auto packed = S::load_rows(rows, 0);
+    unroll<16>([&](auto group) {
+      constexpr int kGroup = decltype(group)::value;
+      const auto scale = lane_field<S, kGroup % 4 * 8, 4>(packed.at[kGroup / 4]);
+      const auto minimum = lane_field<S, kGroup % 4 * 8 + 4, 4>(packed.at[kGroup / 4]);
+      store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
+      store_minimum<S>(to, kGroup, S::mul(d_min, S::to_f32(minimum)));
+    });
+    for (std::size_t i = 0; i < 4; ++i) {  // bits 2j of 16 bytes belong to the j-th run of 32 columns
+      const std::size_t first = i / 2 * 128 + i % 2 * 16;
+      const auto bytes = S::load_rows(rows, 16 + 16 * i);
+      unroll<4>([&](auto quad) {
+        constexpr std::size_t kQuad = decltype(quad)::value;
+        store_codes<S>(to, first + 4 * kQuad, byte_field<S, 0, 0, 0x03>(bytes.at[kQuad]));
+        store_codes<S>(to, first + 32 + 4 * kQuad, byte_field<S, 2, 0, 0x03>(bytes.at[kQuad]));
+        store_codes<S>(to, first + 64 + 4 * kQuad, byte_field<S, 4, 0, 0x03>(bytes.at[kQuad]));
+        store_codes<S>(to, first + 96 + 4 * kQuad, byte_field<S, 6, 0, 0x03>(bytes.at[kQuad]));
+      });
+    }
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kQ3_K> {
+  static constexpr std::size_t kBytes = 110, kValues = 256;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    // Bytes 94 .. 109: two of the codes, twelve of the scales, f16 d.
+    const auto tail = S::load_rows(rows, 94);
+    const auto d = upper_f16<S>(tail.at[3]);
+    const auto joined = [](typename S::I32 low, typename S::I32 high) {
+      return S::bit_or(S::template shr<16>(low), S::template shl<16>(high));
+    };
+    const typename S::I32 packed[3] = {joined(tail.at[0], tail.at[1]), joined(tail.at[1], tail.at[2]),
+                                       joined(tail.at[2], tail.at[3])};
+    unroll<16>([&](auto group) {
+      constexpr int kGroup = decltype(group)::value;
+      const auto low = lane_field<S, kGroup % 4 * 8 + kGroup / 8 * 4, 4>(packed[kGroup / 4 % 2]);
+      const auto high = lane_field<S, kGroup % 4 * 8 + kGroup / 4 * 2, 2>(packed[2]);
+      const auto scale = S::sub_i32(S::bit_or(low, S::template shl<4>(high)), S::set1_i32(32));
+      store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
+    });
+    unroll<2>([&](auto half) {
+      constexpr std::size_t kHalf = decltype(half)::value;
+      const auto high = S::load_rows(rows, 16 * kHalf);  // bit i of a byte belongs to the i-th run of 32 columns
+      unroll<2>([&](auto part) {
+        constexpr std::size_t kPart = decltype(part)::value;
+        const auto low = S::load_rows(rows, 32 + 32 * kPart + 16 * kHalf);
+        unroll<4>([&](auto run) {
+          constexpr int kRun = decltype(run)::value;
+          unroll<4>([&](auto quad) {
+            constexpr std::size_t kQuad = decltype(quad)::value;
+            const auto codes = S::bit_or(byte_field<S, 2 * kRun, 0, 0x03>(low.at[kQuad]),
+                                         byte_field<S, 4 * kPart + kRun, 2, 0x04>(high.at[kQuad]));
+            store_codes<S>(to, 128 * kPart + 32 * kRun + 16 * kHalf + 4 * kQuad, codes);
+          });
+        });
+      });
+    });
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kQ4_K> {
+  static constexpr std::size_t kBytes = 144, kValues = 256;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    unpack_k_scales<S>(rows, to);
+    for (std::size_t i = 0; i < 8; ++i) {
+      const std::size_t first = i / 2 * 64 + i % 2 * 16;
+      split_nibbles<S>(rows, 16 + 16 * i, to, first, first + 32);
+    }
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kQ5_K> {
+  static constexpr std::size_t kBytes = 176, kValues = 256;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    unpack_k_scales<S>(rows, to);
+    unroll<2>([&](auto half) {
+      constexpr std::size_t kHalf = decltype(half)::value;
+      const auto high = S::load_rows(rows, 16 + 16 * kHalf);  // bit g of a byte belongs to group g
+      unroll<4>([&](auto pair) {
+        constexpr std::size_t kPair = decltype(pair)::value;
+        const auto even = [&](typename S::I32 nibbles, auto quad) {
+          return S::bit_or(nibbles, byte_field<S, 2 * kPair, 4, 0x10>(high.at[decltype(quad)::value]));
+        };
+        const auto odd = [&](typename S::I32 nibbles, auto quad) {
+          return S::bit_or(nibbles, byte_field<S, 2 * kPair + 1, 4, 0x10>(high.at[decltype(quad)::value]));
+        };
+        constexpr std::size_t kFirst = 64 * kPair + 16 * kHalf;
+        split_nibbles<S>(rows, 48 + 32 * kPair + 16 * kHalf, to, kFirst, kFirst + 32, even, odd);
+      });
+    });
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kQ6_K> {
+  static constexpr std::size_t kBytes = 210, kValues = 256;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    const auto d = S::load_f16_column(rows, 208);
+    const auto packed = S::load_rows(rows, 192);
+    unroll<16>([&](auto group) {
+      constexpr int kGroup = decltype(group)::value;
+      const auto scale = S::template sar<24>(S::template shl<24 - kGroup % 4 * 8>(packed.at[kGroup / 4]));
+      store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
+    });
+    for (std::size_t i = 0; i < 4; ++i) {  // part i / 2 of 128 columns, half i % 2 of its runs of 32
+      const std::size_t part = i / 2;
+      const std::size_t half = i % 2;
+      const auto high = S::load_rows(rows, 128 + 16 * i);  // bits 2j of a byte belong to run j
+      unroll<2>([&](auto run) {
+        constexpr int kRun = decltype(run)::value;
+        const auto lower = [&](typename S::I32 nibbles, auto quad) {
+          return S::bit_or(nibbles, byte_field<S, 2 * kRun, 4, 0x30>(high.at[decltype(quad)::value]));
+        };
+        const auto upper = [&](typename S::I32 nibbles, auto quad) {
+          return S::bit_or(nibbles, byte_field<S, 4 + 2 * kRun, 4, 0x30>(high.at[decltype(quad)::value]));
+        };
+        const std::size_t first = 128 * part + 32 * kRun + 16 * half;
+        split_nibbles<S>(rows, 64 * part + 32 * kRun + 16 * half, to, first, first + 64, lower, upper);
+      });
+    }
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kIQ4_NL> {
+  static constexpr std::size_t kBytes = 18, kValues = 32;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    store_scale<S>(to, 0, S::load_f16_column(rows, 0));
+    look_up_nibbles<S>(rows, 2, kIq4Codes, to, 0, 16);
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kIQ4_XS> {
+  static constexpr std::size_t kBytes = 136, kValues = 256;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    const auto header = S::load_rows(rows, 0);  // f16 d, upper pairs of the scales; their lower nibbles; codes
+    const auto d = lower_f16<S>(header.at[0]);
+    unroll<8>([&](auto group) {
+      constexpr int kGroup = decltype(group)::value;
+      const auto low = lane_field<S, 4 * kGroup, 4>(header.at[1]);
+      const auto high = lane_field<S, 16 + 2 * kGroup, 2>(header.at[0]);
+      const auto scale = S::sub_i32(S::bit_or(low, S::template shl<4>(high)), S::set1_i32(32));
+      store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
+    });
+    for (std::size_t i = 0; i < 8; ++i) look_up_nibbles<S>(rows, 8 + 16 * i, kIq4Codes, to, 32 * i, 32 * i + 16);
+  }
+};
+
+template <typename S>
+struct Block<S, DType::kMXFP4> {
+  static constexpr std::size_t kBytes = 17, kValues = 32;
+  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+    // 2^(e - 128): the exponent field is e - 1, but for e < 2 the number is subnormal, (e + 1) 2^-128, whose bits are
+    // larger than those of the field only then.
+    const auto e = S::load_8_column(rows, 0);
+    const auto normal = S::template shl<23>(S::sub_i32(e, S::set1_i32(1)));
+    const auto subnormal = S::template shl<21>(S::add_i32(e, S::set1_i32(1)));
+    store_scale<S>(to, 0, S::floats(S::max_i32(normal, subnormal)));
+    look_up_nibbles<S>(rows, 1, kFp4Codes, to, 0, 16);
+  }
+};
+
+}  // namespace carat::loops

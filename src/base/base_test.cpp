@@ -1,7 +1,11 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <vector>
 
@@ -91,6 +95,13 @@ TEST(Unicode, KnowsValidCharacters) {
   EXPECT_FALSE(is_utf8_prefix("a"));
 }
 
+TEST(Error, PrintableIsValidTextWithoutControls) {
+  EXPECT_EQ(printable("a\n\x7f"), "a\\x0a\\x7f");
+  EXPECT_EQ(printable("é\xff\xc2\x9b"), "é\\xff\\xc2\\x9b");
+  EXPECT_EQ(printable("abcdef", 6), "abcdef");
+  EXPECT_EQ(printable("aaéé", 3), "aa...") << "no half character";
+}
+
 TEST(Json, RefusesDepthAndRubbish) {
   EXPECT_THROW(parse_json(std::string(100000, '['), "test", ErrorKind::kBadInput), Error);
   EXPECT_THROW(parse_json("{} x", "test", ErrorKind::kBadInput), Error);
@@ -122,6 +133,18 @@ TEST(File, NamesWhatIsMissing) {
     EXPECT_EQ(error.kind(), ErrorKind::kNotFound);
   }
   EXPECT_THROW(File("/dev/zero"), Error);
+}
+
+TEST(File, SeesThatItHasChangedOnDisk) {
+  const auto path = std::filesystem::temp_directory_path() / str("carat_file_test_", ::getpid());
+  std::ofstream(path) << "sixteen bytes ..";
+  const File file(path);
+  EXPECT_TRUE(file.is_unchanged());
+  std::filesystem::resize_file(path, 8);
+  EXPECT_FALSE(file.is_unchanged());
+  std::array<std::byte, 16> bytes{};
+  EXPECT_THROW(file.read_at(0, bytes), Error);
+  std::filesystem::remove(path);
 }
 
 }  // namespace

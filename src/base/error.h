@@ -43,7 +43,8 @@ std::string str(const Parts&... parts) {
   return out;
 }
 
-// Text from outside, made fit for a terminal or a log: control characters become \xNN, at most max_bytes are kept.
+// Text from outside, made fit for a terminal or a log: control characters and bytes that are not UTF-8 become \xNN; at
+// most max_bytes are kept, whole characters, then "...".
 std::string printable(std::string_view text, std::size_t max_bytes = 80);
 
 }  // namespace carat

@@ -12,6 +12,13 @@
 #include "base/error.h"
 
 namespace carat {
+namespace {
+
+std::int64_t modified_ns(const struct stat& info) {
+  return std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+}
+
+}  // namespace
 
 File::File(const std::filesystem::path& path) : path_(path) {
   // O_NONBLOCK: opening a pipe nobody writes to must not hang; it has no effect on regular files.
@@ -30,20 +37,31 @@ File::File(const std::filesystem::path& path) : path_(path) {
     throw Error(ErrorKind::kBadFile, str(path.string(), ": not a regular file. Name a model file or folder."));
   }
   size_bytes_ = static_cast<std::uint64_t>(info.st_size);
+  modified_ns_ = modified_ns(info);
 }
 
 File::File(File&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), size_bytes_(other.size_bytes_) {}
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      size_bytes_(other.size_bytes_),
+      modified_ns_(other.modified_ns_) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(fd_, other.fd_);
   std::swap(size_bytes_, other.size_bytes_);
+  std::swap(modified_ns_, other.modified_ns_);
   return *this;
 }
 
 File::~File() {
   if (fd_ >= 0) ::close(fd_);
+}
+
+bool File::is_unchanged() const {
+  struct stat info {};
+  return ::fstat(fd_, &info) == 0 && static_cast<std::uint64_t>(info.st_size) == size_bytes_ &&
+         modified_ns(info) == modified_ns_;
 }
 
 void File::read_at(std::uint64_t offset, std::span<std::byte> out) const {

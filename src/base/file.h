@@ -23,6 +23,9 @@ class File {
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size_bytes() const { return size_bytes_; }
   int descriptor() const { return fd_; }
+  // False once the file has another size or time of change than when it was opened: then what has been read of it no
+  // longer holds together, and a mapping of it may fault.
+  bool is_unchanged() const;
   // Fills out from the file's bytes at offset. Throws Error(kBadFile) when the file ends before or can't be read.
   void read_at(std::uint64_t offset, std::span<std::byte> out) const;
 
@@ -30,6 +33,7 @@ class File {
   std::filesystem::path path_;
   int fd_ = -1;
   std::uint64_t size_bytes_ = 0;
+  std::int64_t modified_ns_ = 0;  // since 1970
 };
 
 // A whole file as bytes in memory, read from disk as they are touched.

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kMaxTensors = 65'535;
 constexpr std::size_t kMaxNameBytes = 64U << 10;
 constexpr std::size_t kMaxDims = 8;
-constexpr std::size_t kMaxDepth = 3;  // header, tensor, list
+constexpr std::size_t kMaxDepth = 4;  // header, tensor, list, and one more for the handler to refuse by name
 
 // Takes Boost.JSON's events as they come, so that a header of 100 MB costs no tree of values and a member that stands
 // twice is seen. Every event either fits what the format has at this place or throws.

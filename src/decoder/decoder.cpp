@@ -1,6 +1,7 @@
 #include "decoder/decoder.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/error.h"
 #include "decoder/layer.h"
@@ -46,7 +47,11 @@ MatView<const float> Decoder::forward(const Compute& compute, const Batch& batch
 
   embed(compute, batch.rows, h);
   trace_tensor(trace, "embedding", h);
-  if (!ple.empty()) per_layer_inputs(compute, config_, weights_, batch.rows, h, ple);
+  if (!ple.empty()) {
+    std::vector<std::int32_t> tokens;
+    for (const BatchRow& row : batch.rows) tokens.push_back(row.token);
+    per_layer_inputs(compute, config_, weights_, tokens, h, ple, scratch);
+  }
 
   const std::size_t shared_from = config_.layers_that_matter_to_others();
   for (const LayerConfig& layer : config_.layers) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "nn/norm.h"
 #include "tensor/quantize.h"
@@ -9,22 +10,27 @@
 namespace carat {
 
 void per_layer_inputs(const Compute& compute, const DecoderConfig& config, const DecoderWeights& weights,
-                      std::span<const BatchRow> rows, MatView<const float> h, MatView<float> ple) {
+                      std::span<const std::int32_t> tokens, MatView<const float> h, MatView<float> ple,
+                      Scratch& scratch) {
   const std::size_t dim = config.ple_dim;
-  const WeightMatrix& table = weights.ple_table;
+  const RowSource& table = *weights.ple_table;
   const float projection_scale = 1.0F / std::sqrt(static_cast<float>(config.hidden));
   const float token_scale = std::sqrt(static_cast<float>(dim));
   constexpr float kHalfRoot = std::numbers::sqrt2_v<float> / 2;
 
+  table.prefetch(tokens);  // the disk works while the projection does
   compute.matmul(h, weights.ple_projection, ple);
-  for_rows(compute, rows.size(), [&](std::size_t row) {
-    std::vector<float> token(table.cols);
-    dequantize_row(table.dtype, {table.row(static_cast<std::size_t>(rows[row].token)), table.row_bytes}, token);
+  const std::size_t row_bytes = table.row_bytes();
+  scratch.ple_rows.resize(tokens.size() * row_bytes);
+  table.fetch(tokens, scratch.ple_rows);
+  for_rows(compute, tokens.size(), [&](std::size_t row) {
     const std::span<float> out = ple.row(row);
     compute.kernels.scale(projection_scale, out.size(), out.data());
     for (std::size_t first = 0; first < out.size(); first += dim) {
       compute.kernels.rms_norm(out.data() + first, weights.ple_norm.data(), config.rms_eps, dim, out.data() + first);
     }
+    std::vector<float> token(out.size());
+    dequantize_row(table.dtype(), std::span(scratch.ple_rows).subspan(row * row_bytes, row_bytes), token);
     compute.kernels.scale_add(token_scale, token.data(), out.size(), out.data());
     compute.kernels.scale(kHalfRoot, out.size(), out.data());
   });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "base/buffer.h"
 #include "decoder/config.h"
@@ -29,6 +30,7 @@ class Scratch {
   AlignedBuffer<float> sin_global;
   AlignedBuffer<float> ple;             // [rows, layers * ple_dim]
   AlignedBuffer<float> ple_gate;        // [rows, ple_dim]
+  std::vector<std::byte> ple_rows;      // [rows], as they stand in the file; grown when first used
   AlignedBuffer<float> routed;          // [rows, hidden]: the experts' sum
   AlignedBuffer<float> router;          // [rows, experts]
   AlignedBuffer<float> routed_in;       // [rows * used, hidden], sorted by expert

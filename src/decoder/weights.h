@@ -1,10 +1,12 @@
 // The decoder's weights: views into the model's files, and the short vectors (norms, scales) decoded to floats.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "kernels/weight_matrix.h"
 #include "nn/gated_mlp.h"
+#include "tensor/row_source.h"
 
 namespace carat {
 
@@ -49,12 +51,12 @@ struct LayerWeights {
 };
 
 struct DecoderWeights {
-  WeightMatrix embedding;       // [vocab, hidden]
-  WeightMatrix output;          // [vocab, hidden]: logits; the embedding where the two are tied
-  Vector final_norm;            // [hidden]
-  WeightMatrix ple_table;       // [vocab, layers * ple_dim], layer by layer in a row; models with per-layer embeddings
-  WeightMatrix ple_projection;  // [layers * ple_dim, hidden]
-  Vector ple_norm;              // [ple_dim], one for all layers
+  WeightMatrix embedding;                      // [vocab, hidden]
+  WeightMatrix output;                         // [vocab, hidden]: logits; the embedding where the two are tied
+  Vector final_norm;                           // [hidden]
+  std::unique_ptr<const RowSource> ple_table;  // [vocab, layers * ple_dim]; models with per-layer embeddings
+  WeightMatrix ple_projection;                 // [layers * ple_dim, hidden], layer by layer
+  Vector ple_norm;                             // [ple_dim], one for all layers
   std::vector<LayerWeights> layers;
 };
 

@@ -1,9 +1,11 @@
 #include "model/load_decoder.h"
 
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "base/error.h"
+#include "checkpoint/row_store.h"
 #include "tensor/quantize.h"
 
 namespace carat {
@@ -21,6 +23,10 @@ class Binder {
     const Tensor& tensor = find(role, shape, layer);
     const std::uint64_t cols = shape.back();
     return {tensor.dtype, tensor.bytes.data(), tensor.rows(), cols, row_bytes(tensor.dtype, cols).value_or(0)};
+  }
+
+  std::unique_ptr<const RowSource> row_store(TensorRole role, const std::vector<std::uint64_t>& shape) const {
+    return std::make_unique<const RowStore>(find(role, shape, 0));
   }
 
   Vector vector(TensorRole role, std::uint64_t size, std::size_t layer = 0) const {
@@ -132,7 +138,7 @@ DecoderWeights load_decoder(const Checkpoint& checkpoint, const CheckpointStyle&
   w.final_norm = bind.norm(TensorRole::kFinalNorm, config.hidden);
   if (config.ple_dim != 0) {
     const std::size_t width = config.layers.size() * config.ple_dim;
-    w.ple_table = bind.matrix(TensorRole::kPleTable, {config.vocab, width});
+    w.ple_table = bind.row_store(TensorRole::kPleTable, {config.vocab, width});
     w.ple_projection = bind.matrix(TensorRole::kPleProjection, {width, config.hidden});
     w.ple_norm = bind.norm(TensorRole::kPleNorm, config.ple_dim);
   }

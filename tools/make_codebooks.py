@@ -39,7 +39,7 @@ def check_signs():
 def main():
     check_signs()
     version = importlib.metadata.version("gguf")
-    print(f"// Written by tools/make_codebooks.py from quants.py of gguf {version} (PyPI, MIT licence); data of the GGUF format.")
+    print(f"// Written by tools/make_codebooks.py from quants.py of gguf {version} (PyPI, MIT licence)")
     print('#include "tensor/codebooks.h"')
     print()
     print("namespace carat {")

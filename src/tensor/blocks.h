@@ -16,6 +16,8 @@ namespace carat {
 
 static_assert(std::endian::native == std::endian::little, "blocks are little-endian and used as they stand");
 
+// NOLINTBEGIN(readability-identifier-naming): Q4_K is what everybody calls it
+
 // ---- 32 values a block ----------------------------------------------------------------------------------------------
 
 // A 4-bit code of 32: q[i] = bits(codes[i % 16], 4 * (i / 16), 4). Shared by all blocks here with 16 bytes of codes.
@@ -83,10 +85,10 @@ static_assert(sizeof(BlockMXFP4) == 17);
 
 // ---- 64 values a block ----------------------------------------------------------------------------------------------
 
-// Groups g = i / 16 of 16 values:
-// x[i] = scale(scales[g]) / 2 * kLevelsFp4[bits(codes[8 * g + i % 8], 4 * (i % 16 / 8), 4)]
-// scale(s): E4M3 without sign; e = bits(s, 3, 4), f = bits(s, 0, 3): f * 2^-9 if e is 0, else (1 + f / 8) * 2^(e - 7).
-// s = 127, E4M3's NaN, is 0. Halved because the levels are doubled. The tensor's own scale stands in the file apart.
+// g = i / 16: x[i] = scale(scales[g]) / 2 * kLevelsFp4[bits(codes[8 * g + i % 8], 4 * (i % 16 / 8), 4)]
+// scale(s) is E4M3 without sign: with e = bits(s, 3, 4) and f = bits(s, 0, 3),
+//   f * 2^-9 if e is 0, else (1 + f / 8) * 2^(e - 7); but 0 for s = 127, E4M3's NaN.
+// Halved because the levels are doubled. A tensor may have one more scale, which is a tensor of its own in the file.
 struct BlockNVFP4 {
   static constexpr std::size_t kValues = 64;
   std::uint8_t scales[4];
@@ -96,11 +98,11 @@ static_assert(sizeof(BlockNVFP4) == 36);
 
 // ---- 256 values a block ---------------------------------------------------------------------------------------------
 
-// A 2-bit code of 256: q2[i] = bits(codes[32 * (i / 128) + i % 32], 2 * (i % 128 / 32), 2). Q2_K, Q3_K, TQ2_0, and high
-// in Q6_K.
-// A 4-bit code of 256: q4[i] = bits(codes[32 * (i / 64) + i % 32], 4 * (i % 64 / 32), 4). Q4_K, Q5_K.
+// Value i belongs to group g = i / 16 or i / 32, as each comment says first.
+// q2[i] = bits(codes[32 * (i / 128) + i % 32], 2 * (i % 128 / 32), 2): a 2-bit code (Q2_K, Q3_K, TQ2_0; `high` in Q6_K)
+// q4[i] = bits(codes[32 * (i / 64) + i % 32], 4 * (i % 64 / 32), 4): a 4-bit code (Q4_K, Q5_K)
 
-// Groups g = i / 16 of 16 values: x[i] = d * bits(scales[g], 0, 4) * q2[i] - dmin * bits(scales[g], 4, 4)
+// g = i / 16: x[i] = d * bits(scales[g], 0, 4) * q2[i] - dmin * bits(scales[g], 4, 4)
 struct BlockQ2_K {
   static constexpr std::size_t kValues = 256;
   std::uint8_t scales[16];
@@ -110,7 +112,7 @@ struct BlockQ2_K {
 };
 static_assert(sizeof(BlockQ2_K) == 84);
 
-// Groups g = i / 16 of 16 values: x[i] = d * (scale[g] - 32) * (q2[i] + 4 * bits(high[i % 32], i / 32, 1) - 4)
+// g = i / 16: x[i] = d * (scale[g] - 32) * (q2[i] + 4 * bits(high[i % 32], i / 32, 1) - 4)
 // scale[g] = bits(scales[g % 8], 4 * (g / 8), 4) + 16 * bits(scales[8 + g % 4], 2 * (g / 4), 2)
 struct BlockQ3_K {
   static constexpr std::size_t kValues = 256;
@@ -121,7 +123,7 @@ struct BlockQ3_K {
 };
 static_assert(sizeof(BlockQ3_K) == 110);
 
-// Groups g = i / 32 of 32 values: x[i] = d * scale[g] * q4[i] - dmin * min[g]
+// g = i / 32: x[i] = d * scale[g] * q4[i] - dmin * min[g]
 // g < 4:  scale[g] = bits(scales[g], 0, 6)
 //         min[g]   = bits(scales[g + 4], 0, 6)
 // g >= 4: scale[g] = bits(scales[g + 4], 0, 4) + 16 * bits(scales[g - 4], 6, 2)
@@ -135,7 +137,8 @@ struct BlockQ4_K {
 };
 static_assert(sizeof(BlockQ4_K) == 144);
 
-// As Q4_K, with a fifth bit: x[i] = d * scale[g] * (q4[i] + 16 * bits(high[i % 32], g, 1)) - dmin * min[g]
+// As Q4_K, with a fifth bit.
+// g = i / 32: x[i] = d * scale[g] * (q4[i] + 16 * bits(high[i % 32], g, 1)) - dmin * min[g]
 struct BlockQ5_K {
   static constexpr std::size_t kValues = 256;
   std::uint16_t d;          // 16-bit float
@@ -146,7 +149,7 @@ struct BlockQ5_K {
 };
 static_assert(sizeof(BlockQ5_K) == 176);
 
-// Groups g = i / 16 of 16 values: x[i] = d * scales[g] * (low[i] + 16 * q2[i] - 32), q2 from high
+// g = i / 16: x[i] = d * scales[g] * (low[i] + 16 * q2[i] - 32), q2 taken from high
 // low[i] = bits(codes[64 * (i / 128) + i % 64], 4 * (i % 128 / 64), 4)
 struct BlockQ6_K {
   static constexpr std::size_t kValues = 256;
@@ -177,8 +180,8 @@ struct BlockTQ2_0 {
 };
 static_assert(sizeof(BlockTQ2_0) == 66);
 
-// Groups g = i / 32 of 32 values: x[i] = d * (scale[g] - 32) * kLevelsIQ4[bits(codes[16 * g + i % 16], 4 * (i % 32 /
-// 16), 4)] scale[g] = bits(scales_low[g / 2], 4 * (g % 2), 4) + 16 * bits(scales_high, 2 * g, 2)
+// g = i / 32: x[i] = d * (scale[g] - 32) * kLevelsIQ4[bits(codes[16 * g + i % 16], 4 * (i % 32 / 16), 4)]
+// scale[g] = bits(scales_low[g / 2], 4 * (g % 2), 4) + 16 * bits(scales_high, 2 * g, 2)
 struct BlockIQ4_XS {
   static constexpr std::size_t kValues = 256;
   std::uint16_t d;  // 16-bit float
@@ -190,12 +193,14 @@ static_assert(sizeof(BlockIQ4_XS) == 136);
 
 // ---- 256 values a block, by codebook --------------------------------------------------------------------------------
 
-// entry[k] is value k of the codebook's entry with the given index (tensor/codebooks.h), sign(s, k) is -1 where bit k
-// of s is set, else 1. A sign code of seven bits stands for eight signs, of which an even number is negative:
-// signs8(c) = c + 128 * (number of ones in c, modulo 2).
+// Value i belongs to vector v = i / 8 too, which has eight signs.
+// entry[k]     value k of the codebook's entry at `index`; tensor/codebooks.h has one codebook per type
+// sign(s)      -1 where bit i % 8 of s is set, else 1
+// signs8(c)    eight signs, an even number of them negative, from seven bits: c + 128 * (number of ones in c) % 2
 
-// Groups g = i / 32: x[i] = d * (0.5 + bits(w, 28, 4)) / 4 * sign(signs8(bits(w, 7 * v, 7)), i % 8) * entry[i % 8],
-// v = i % 32 / 8, index = groups[g].index[v], w = the 32 bits of groups[g].signs_and_scale
+// g = i / 32: x[i] = d * (0.5 + bits(w, 28, 4)) / 4 * sign(signs8(bits(w, 7 * (v % 4), 7))) * entry[i % 8]
+// w = groups[g].signs_and_scale as a 32-bit number
+// index = groups[g].index[v % 4]
 struct BlockIQ2_XXS {
   static constexpr std::size_t kValues = 256;
   struct Group {
@@ -207,8 +212,9 @@ struct BlockIQ2_XXS {
 };
 static_assert(sizeof(BlockIQ2_XXS) == 66);
 
-// Groups g = i / 16: x[i] = d * (0.5 + bits(scales[g / 2], 4 * (g % 2), 4)) / 4 * sign(signs8(bits(c, 9, 7)), i % 8)
-//                         * entry[i % 8], c = codes[i / 8], index = bits(c, 0, 9)
+// g = i / 16: x[i] = d * (0.5 + scale[g]) / 4 * sign(signs8(bits(codes[v], 9, 7))) * entry[i % 8]
+// scale[g] = bits(scales[g / 2], 4 * (g % 2), 4)
+// index = bits(codes[v], 0, 9)
 struct BlockIQ2_XS {
   static constexpr std::size_t kValues = 256;
   std::uint16_t d;  // 16-bit float
@@ -217,9 +223,9 @@ struct BlockIQ2_XS {
 };
 static_assert(sizeof(BlockIQ2_XS) == 74);
 
-// Groups g = i / 16: x[i] = d * (0.5 + bits(scales[g / 2], 4 * (g % 2), 4)) / 4 * sign(signs[i / 8], i % 8)
-//                         * entry[i % 8], index = index_low[i / 8] + 256 * bits(index_high[i / 32], 2 * (i % 32 / 8),
-//                         2)
+// g = i / 16: x[i] = d * (0.5 + scale[g]) / 4 * sign(signs[v]) * entry[i % 8]
+// scale[g] = bits(scales[g / 2], 4 * (g % 2), 4)
+// index = index_low[v] + 256 * bits(index_high[v / 4], 2 * (v % 4), 2)
 struct BlockIQ2_S {
   static constexpr std::size_t kValues = 256;
   std::uint16_t d;  // 16-bit float
@@ -230,8 +236,9 @@ struct BlockIQ2_S {
 };
 static_assert(sizeof(BlockIQ2_S) == 82);
 
-// Groups g = i / 32: x[i] = d * (0.5 + bits(w, 28, 4)) / 2 * sign(signs8(bits(w, 7 * (i % 32 / 8), 7)), i % 8)
-//                         * entry[i % 4], index = index[i / 4], w = the 32 bits of signs_and_scales[g]
+// g = i / 32: x[i] = d * (0.5 + bits(w, 28, 4)) / 2 * sign(signs8(bits(w, 7 * (v % 4), 7))) * entry[i % 4]
+// w = signs_and_scales[g] as a 32-bit number
+// index = index[i / 4]
 struct BlockIQ3_XXS {
   static constexpr std::size_t kValues = 256;
   std::uint16_t d;  // 16-bit float
@@ -240,9 +247,9 @@ struct BlockIQ3_XXS {
 };
 static_assert(sizeof(BlockIQ3_XXS) == 98);
 
-// Groups g = i / 32: x[i] = d * (1 + 2 * bits(scales[g / 2], 4 * (g % 2), 4)) * sign(signs[i / 8], i % 8) * entry[i %
-// 4],
-//                    index = index_low[i / 4] + 256 * bits(index_high[g], i % 32 / 4, 1)
+// g = i / 32: x[i] = d * (1 + 2 * scale[g]) * sign(signs[v]) * entry[i % 4]
+// scale[g] = bits(scales[g / 2], 4 * (g % 2), 4)
+// index = index_low[i / 4] + 256 * bits(index_high[g], i % 32 / 4, 1)
 struct BlockIQ3_S {
   static constexpr std::size_t kValues = 256;
   std::uint16_t d;  // 16-bit float
@@ -253,8 +260,9 @@ struct BlockIQ3_S {
 };
 static_assert(sizeof(BlockIQ3_S) == 110);
 
-// Groups g = i / 32: x[i] = d * (2 * bits(h, 12, 3) + 1) * (entry[i % 8] + (bits(h, 15, 1) ? -1/8 : 1/8)),
-//                    h = high[g], index = index_low[i / 8] + 256 * bits(h, 3 * (i % 32 / 8), 3)
+// g = i / 32: x[i] = d * (2 * bits(high[g], 12, 3) + 1) * (entry[i % 8] + shift)
+// shift = -1/8 where bits(high[g], 15, 1) is 1, else 1/8
+// index = index_low[v] + 256 * bits(high[g], 3 * (v % 4), 3)
 struct BlockIQ1_S {
   static constexpr std::size_t kValues = 256;
   std::uint16_t d;  // 16-bit float
@@ -263,9 +271,9 @@ struct BlockIQ1_S {
 };
 static_assert(sizeof(BlockIQ1_S) == 50);
 
-// Groups g = i / 16: x[i] = d * (2 * bits(scales[g / 4], 3 * (g % 4), 3) + 1) * (entry[i % 8] + (bits(h, 3, 1) ? -1/8 :
-// 1/8)),
-//                    h = bits(high[g], 4 * (i % 16 / 8), 4), index = index_low[i / 8] + 256 * bits(h, 0, 3)
+// g = i / 16: x[i] = d * (2 * bits(scales[g / 4], 3 * (g % 4), 3) + 1) * (entry[i % 8] + shift)
+// shift = -1/8 where bits(h, 3, 1) is 1, else 1/8; h = bits(high[g], 4 * (v % 2), 4)
+// index = index_low[v] + 256 * bits(h, 0, 3)
 // d is the 16-bit float whose four nibbles, the lowest first, are bits 12 to 15 of scales[0] to scales[3].
 struct BlockIQ1_M {
   static constexpr std::size_t kValues = 256;
@@ -274,5 +282,7 @@ struct BlockIQ1_M {
   std::uint16_t scales[4];
 };
 static_assert(sizeof(BlockIQ1_M) == 56);
+
+// NOLINTEND(readability-identifier-naming)
 
 }  // namespace carat

@@ -1,4 +1,4 @@
-// Written by tools/make_codebooks.py from quants.py of gguf 0.19.0 (PyPI, MIT licence); data of the GGUF format.
+// Written by tools/make_codebooks.py from quants.py of gguf 0.19.0 (PyPI, MIT licence)
 #include "tensor/codebooks.h"
 
 namespace carat {

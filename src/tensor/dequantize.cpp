@@ -238,8 +238,8 @@ int signs8(int code) {
   return code + 128 * (std::popcount(static_cast<unsigned>(code)) % 2);
 }
 
-std::size_t index_of(int low, int high) {
-  return static_cast<std::size_t>(low + 256 * high);
+std::size_t index_of(std::uint8_t low, int high) {
+  return low + 256 * static_cast<std::size_t>(high);
 }
 
 void decode(const BlockIQ2_XXS& block, Values<BlockIQ2_XXS> x) {

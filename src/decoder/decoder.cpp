@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "decoder/layer.h"
 #include "decoder/per_layer_input.h"
-#include "decoder/step.h"
 #include "nn/norm.h"
 #include "tensor/quantize.h"
 
@@ -18,14 +17,10 @@ std::size_t keep_wanted(std::span<const BatchRow> rows, MatView<float> matrix) {
   std::size_t kept = 0;
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (!rows[row].wants_logits) continue;
-    if (kept != row && !matrix.empty()) std::ranges::copy(matrix.row(row), matrix.row(kept).data());
+    if (kept != row) std::ranges::copy(matrix.row(row), matrix.row(kept).data());
     ++kept;
   }
   return kept;
-}
-
-void trace_tensor(Trace* trace, std::string_view name, MatView<const float> values) {
-  if (trace != nullptr) trace->tensor(name, values);
 }
 
 }  // namespace
@@ -39,41 +34,41 @@ void Decoder::embed(const Compute& compute, std::span<const BatchRow> rows, MatV
   });
 }
 
+void Decoder::run_layers(const Compute& compute, LayerRange layers, const Step& step, MatView<const float> embedding,
+                         MatView<float> h, Scratch& scratch, Trace* trace) const {
+  const std::size_t dim = config_.ple_dim;
+  const MatView<float> ple = scratch.ple.mat(h.rows(), (layers.end - layers.first) * dim);
+  if (dim != 0) per_layer_inputs(compute, config_, weights_, layers.first, step.rows, embedding, ple, scratch);
+  for (std::size_t i = layers.first; i < layers.end; ++i) {
+    const MatView<const float> layer_ple = ple.col_range((i - layers.first) * dim, dim);
+    layer_forward(compute, config_, config_.layers[i], weights_.layers[i], step, layer_ple, h, scratch, trace);
+    if (trace != nullptr) trace->tensor(str("layer.", i), h);
+  }
+}
+
 MatView<const float> Decoder::forward(const Compute& compute, const Batch& batch, Scratch& scratch,
                                       Trace* trace) const {
-  Step step(compute, config_, batch.rows, batch.caches, scratch);
-  MatView<float> h = scratch.hidden.mat(batch.rows.size(), config_.hidden);
-  MatView<float> ple = scratch.ple.mat(batch.rows.size(), config_.layers.size() * config_.ple_dim);
-
-  embed(compute, batch.rows, h);
-  trace_tensor(trace, "embedding", h);
-  if (!ple.empty()) {
-    std::vector<std::int32_t> tokens;
-    for (const BatchRow& row : batch.rows) tokens.push_back(row.token);
-    per_layer_inputs(compute, config_, weights_, tokens, h, ple, scratch);
-  }
-
+  const std::size_t layers = config_.layers.size();
   const std::size_t shared_from = config_.layers_that_matter_to_others();
-  for (const LayerConfig& layer : config_.layers) {
-    if (layer.index == shared_from) {  // from here on only rows whose logits are wanted matter
-      const std::size_t kept = keep_wanted(step.rows, h);
-      if (kept == 0) return {};
-      if (kept < h.rows()) {
-        keep_wanted(step.rows, ple);
-        h = h.row_range(0, kept);
-        if (!ple.empty()) ple = ple.row_range(0, kept);
-        std::erase_if(step.rows, [](const BatchRow& row) { return !row.wants_logits; });
-        step = Step(compute, config_, step.rows, batch.caches, scratch);
-      }
-    }
-    const MatView<const float> layer_ple =
-        ple.empty() ? MatView<float>() : ple.col_range(layer.index * config_.ple_dim, config_.ple_dim);
-    layer_forward(compute, config_, layer, weights_.layers[layer.index], step, layer_ple, h, scratch, trace);
-    if (trace != nullptr) trace->tensor(str("layer.", layer.index), h);
+  MatView<float> h = scratch.hidden.mat(batch.rows.size(), config_.hidden);
+  Step step(compute, config_, batch.rows, batch.caches, scratch);
+
+  embed(compute, step.rows, h);
+  if (trace != nullptr) trace->tensor("embedding", h);
+  run_layers(compute, {0, shared_from}, step, h, h, scratch, trace);
+
+  // From here on only rows whose logits are wanted matter.
+  h = h.row_range(0, keep_wanted(step.rows, h));
+  if (h.empty()) return {};
+  if (shared_from < layers) {
+    std::erase_if(step.rows, [](const BatchRow& row) { return !row.wants_logits; });
+    step = Step(compute, config_, step.rows, batch.caches, scratch);
+    const MatView<float> embedding = scratch.normed.mat(h.rows(), config_.hidden);
+    if (config_.ple_dim != 0) embed(compute, step.rows, embedding);
+    run_layers(compute, {shared_from, layers}, step, embedding, h, scratch, trace);
   }
-  h = h.row_range(0, keep_wanted(step.rows, h));  // models whose every layer makes keys and values
   rms_norm(compute, h, weights_.final_norm, config_.rms_eps, h);
-  trace_tensor(trace, "final_norm", h);
+  if (trace != nullptr) trace->tensor("final_norm", h);
   return h;
 }
 

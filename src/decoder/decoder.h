@@ -5,6 +5,7 @@
 #include "decoder/batch.h"
 #include "decoder/config.h"
 #include "decoder/scratch.h"
+#include "decoder/step.h"
 #include "decoder/trace.h"
 #include "decoder/weights.h"
 #include "nn/compute.h"
@@ -26,7 +27,16 @@ class Decoder {
   void logits(const Compute& compute, MatView<const float> hidden, MatView<float> out) const;
 
  private:
+  struct LayerRange {
+    std::size_t first = 0;
+    std::size_t end = 0;
+  };
+
+  // h = embedding[token] * scale: [rows, hidden].
   void embed(const Compute& compute, std::span<const BatchRow> rows, MatView<float> h) const;
+  // Runs h through some layers, in place. embedding: [rows, hidden], what enters layer 0; it may be h.
+  void run_layers(const Compute& compute, LayerRange layers, const Step& step, MatView<const float> embedding,
+                  MatView<float> h, Scratch& scratch, Trace* trace) const;
 
   const DecoderConfig& config_;
   const DecoderWeights& weights_;

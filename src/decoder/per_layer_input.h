@@ -1,10 +1,11 @@
 // Per-layer embeddings (PLE): a second embedding per token and layer that each layer mixes in at its end (E2B, E4B).
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <span>
 
 #include "base/view.h"
+#include "decoder/batch.h"
 #include "decoder/config.h"
 #include "decoder/scratch.h"
 #include "decoder/weights.h"
@@ -12,13 +13,14 @@
 
 namespace carat {
 
-// ple[row] = (table[token] * sqrt(ple_dim) + norm(projection h * hidden^-1/2)) / sqrt(2), the norm per layer.
-// h: [rows, hidden], the embeddings that enter layer 0, scaled; ple: [rows, layers * ple_dim].
+// The inputs of layers [first_layer, first_layer + layers):
+// ple[row] = (table[token] * sqrt(ple_dim) + norm(projection embedding * hidden^-1/2)) / sqrt(2), the norm per layer.
+// embedding: [rows, hidden], what enters layer 0; ple: [rows, layers * ple_dim].
 // Reference: Gemma4TextModel.get_per_layer_inputs, project_per_layer_inputs.
 // Throws Error(kBadFile) when the table can't be read.
 void per_layer_inputs(const Compute& compute, const DecoderConfig& config, const DecoderWeights& weights,
-                      std::span<const std::int32_t> tokens, MatView<const float> h, MatView<float> ple,
-                      Scratch& scratch);
+                      std::size_t first_layer, std::span<const BatchRow> rows, MatView<const float> embedding,
+                      MatView<float> ple, Scratch& scratch);
 
 // out = norm(projection(gelu_tanh(gate h) * ple)). h, out: [rows, hidden]; ple: [rows, ple_dim], this layer's columns.
 // Reference: Gemma4TextDecoderLayer.forward.

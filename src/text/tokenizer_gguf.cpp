@@ -51,6 +51,26 @@ std::vector<Token> read_tokens(const Gguf& gguf) {
   return tokens;
 }
 
+// A piece of spaces ("▁▁" in tokenizer.json) is found where the text has U+2581; plain spaces become it by merging.
+// llama.cpp's conversion writes the spaces of user-defined tokens as spaces; this undoes it.
+std::string with_space_marks(std::string_view piece) {
+  std::string text;
+  for (const char& c : piece) text += c == ' ' ? kSpaceMark : std::string_view(&c, 1);
+  return text;
+}
+
+// The tokens that are looked for in a text before it is split any further.
+std::vector<AddedToken> added_tokens(const std::vector<Token>& tokens) {
+  std::vector<AddedToken> added;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const auto id = static_cast<std::int32_t>(i);
+    const TokenType type = tokens[i].type;
+    if (type == TokenType::kUserDefined) added.push_back({with_space_marks(tokens[i].piece), id});
+    if (type == TokenType::kControl || type == TokenType::kUnknown) added.push_back({tokens[i].piece, id});
+  }
+  return added;
+}
+
 MergeTable read_merges(const Gguf& gguf, const Vocab& vocab) {
   constexpr std::string_view kKey = "tokenizer.ggml.merges";
   const auto pairs = required(gguf.strings(kKey), gguf, kKey);
@@ -101,15 +121,7 @@ Tokenizer tokenizer_from_gguf(const Gguf& gguf) {
   // Some files of Gemma 4 call their model "llama" too; where there are merges, scores mean nothing.
   const bool is_ranked = model == "gemma4" || gguf.has("tokenizer.ggml.merges");
   MergeTable merges = is_ranked ? read_merges(gguf, vocab) : read_scores(gguf, vocab);
-
-  std::vector<AddedToken> added;
-  for (std::size_t i = 0; i < source.tokens.size(); ++i) {
-    Token& token = source.tokens[i];
-    const bool is_added =
-        token.type == TokenType::kUserDefined || token.type == TokenType::kControl || token.type == TokenType::kUnknown;
-    if (is_added) added.push_back({std::move(token.piece), static_cast<std::int32_t>(i)});
-  }
-  return Tokenizer(std::move(vocab), std::move(merges), std::move(added));
+  return Tokenizer(std::move(vocab), std::move(merges), added_tokens(source.tokens));
 }
 
 }  // namespace carat

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/tables.h"
+#include "tensor/quantize.h"
 
 namespace carat {
 namespace {
@@ -164,6 +165,31 @@ TEST(Reference, MaxPassesOverNan) {
   EXPECT_FALSE(std::signbit(reference_kernels.max(x.data(), x.size())));
   EXPECT_EQ(reference_kernels.max(x.data(), x.size()), 0.0F);
   EXPECT_EQ(reference_kernels.max(x.data(), 0), -kInfinity);
+}
+
+// Both definitions of each format agree on random bytes, bit by bit but for NaN.
+TEST(Reference, UnpackF32IsDequantizeRow) {
+  std::mt19937 random(3);
+  for (std::size_t type = 0; type < kDTypeCount; ++type) {
+    if (reference_kernels.unpack_f32[type] == nullptr) continue;
+    const auto dtype = static_cast<DType>(type);
+    SCOPED_TRACE(dtype_info(dtype).name);
+    constexpr std::size_t kCols = 8192;
+    std::vector<std::byte> bytes(*row_bytes(dtype, kCols));
+    for (std::byte& b : bytes) b = static_cast<std::byte>(random());
+    std::vector<float> expected(kCols);
+    dequantize_row(dtype, bytes, expected);
+    std::vector<float> panel(kCols * kPanelRows, 1.0F);
+    reference_kernels.unpack_f32[type]({bytes.data(), bytes.size(), 1}, 0, kCols, panel.data(), kPanelRows);
+    std::size_t wrong = 0;
+    for (std::size_t c = 0; c < kCols; ++c) {
+      const float actual = panel[c * kPanelRows];
+      if (std::isnan(actual) && std::isnan(expected[c])) continue;
+      if (std::bit_cast<std::uint32_t>(actual) != std::bit_cast<std::uint32_t>(expected[c])) ++wrong;
+      EXPECT_EQ(panel[c * kPanelRows + 1], 0.0F);  // a missing row
+    }
+    EXPECT_EQ(wrong, 0U);
+  }
 }
 
 // Codes, scales and minimums, multiplied out, are what unpack_f32 gives; and panel_gemm_i8 is their product with the

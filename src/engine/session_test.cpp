@@ -3,6 +3,7 @@
 #include "engine/session.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -11,6 +12,7 @@
 
 #include "base/golden.h"
 #include "kernels/cpu.h"
+#include "model/tiny_gguf.h"
 
 namespace carat {
 namespace {
@@ -175,6 +177,18 @@ TEST_P(GoldenText, RewindAndGoOnEqualsAFreshStart) {
     ASSERT_TRUE(std::ranges::equal(logits, fresh.append(all))) << "round " << round;
     if (session.position() > 150) session.rewind(0);
   }
+}
+
+TEST_P(GoldenText, GgufGivesTheSameBitsAsTheFolder) {
+  const Case golden_case(GetParam());
+  const fs::path file = fs::temp_directory_path() / str("carat_", GetParam(), "_", ::getpid(), ".gguf");
+  write_tiny_gguf(case_folder(GetParam()) / "model", file);
+  Case from_gguf = golden_case;
+  from_gguf.model = Model::load(file);
+  fs::remove(file);  // the mapping stays
+  Session a = make_session(golden_case);
+  Session b = make_session(from_gguf);
+  EXPECT_EQ(all_logits(a, golden_case.prompt), all_logits(b, golden_case.prompt));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, GoldenText, testing::Values("text-dense", "text-e2b", "text-e4b", "text-moe"),

@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "text/tiny_vocab.h"
+
 namespace carat {
 namespace {
 
@@ -37,7 +39,7 @@ TEST(AddedTokens, LeftmostThenLongest) {
 }
 
 TEST(AddedTokens, EqualsTheDefinitionOnRandomTexts) {
-  std::mt19937 random(1);
+  std::mt19937 random = tiny::seeded(1);
   const auto text = [&](std::size_t size) {
     std::string out;
     for (std::size_t i = 0; i < size; ++i) out += "ab\xff"[random() % 3];

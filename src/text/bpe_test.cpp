@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 #include <set>
@@ -13,7 +14,7 @@
 namespace carat {
 namespace {
 
-const std::vector<std::string> kCharacters{"a", "b", "é", " ", "\n"};
+constexpr std::array<std::string_view, 5> kCharacters{"a", "b", "é", " ", "\n"};
 
 std::string random_text(std::mt19937& random, std::size_t characters) {
   std::string text;
@@ -62,7 +63,7 @@ std::vector<std::int32_t> characters_of(const Vocab& vocab, std::string_view tex
 }
 
 TEST(Bpe, EqualsTheDefinitionOnRandomMerges) {
-  std::mt19937 random(1);
+  std::mt19937 random = tiny::seeded(1);
   for (int round = 0; round < 100; ++round) {
     const Vocab vocab(tiny::source(random_pieces(random)), "test");
     std::vector<Merge> merges;
@@ -95,7 +96,7 @@ TEST(Bpe, EqualsTheDefinitionOnRandomMerges) {
 
 // SentencePiece's rule needs no list of merges: two neighbours merge when their text together is a token.
 TEST(Bpe, MergesFromScoresEqualSentencePiecesRule) {
-  std::mt19937 random(2);
+  std::mt19937 random = tiny::seeded(2);
   for (int round = 0; round < 100; ++round) {
     const Vocab vocab(tiny::source(random_pieces(random)), "test");
     std::vector<float> scores(vocab.size());

@@ -71,7 +71,7 @@ TEST(Detokenizer, SpecialTokensGiveTextOnlyWhereAsked) {
 
 TEST(Detokenizer, TheStreamIsTheWholeText) {
   const Vocab vocab = tiny_vocab();
-  std::mt19937 random(1);
+  std::mt19937 random = tiny::seeded(1);
   constexpr std::array<int, 12> kBytes{0xf0, 0x9f, 0x98, 0x80, 0xe2, 0x82, 0xac, 0xc3, 0xa9, 0xff, 0x28, 0xed};
   for (int round = 0; round < 5000; ++round) {
     Detokenizer detokenizer(vocab, {});

@@ -1,8 +1,9 @@
-// A vocabulary of a few hundred tokens, for tests that spell out what is in it.
+// For tests: a vocabulary of a few hundred tokens, whose contents a test can spell out, and repeatable chance.
 #pragma once
 
-#include <cstdio>
+#include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/vocab.h"
@@ -20,9 +21,9 @@ inline constexpr std::int32_t kFirstPiece = kFirstByte + 256;
 inline VocabSource source(const std::vector<std::string>& pieces) {
   VocabSource source;
   for (const char* name : {"<pad>", "<eos>", "<bos>", "<unk>"}) source.tokens.push_back({name, TokenType::kControl});
-  for (int byte = 0; byte < 256; ++byte) {
-    char name[7];
-    std::snprintf(name, sizeof name, "<0x%02X>", byte);
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    const std::string name{'<', '0', 'x', kDigits[byte / 16], kDigits[byte % 16], '>'};
     source.tokens.push_back({name, TokenType::kByte});
   }
   for (const std::string& piece : pieces) source.tokens.push_back({piece, TokenType::kNormal});
@@ -31,6 +32,11 @@ inline VocabSource source(const std::vector<std::string>& pieces) {
   source.bos = kBos;
   source.unk = kUnk;
   return source;
+}
+
+// The same numbers every time.
+inline std::mt19937 seeded(std::uint32_t seed) {
+  return std::mt19937(seed);
 }
 
 }  // namespace carat::tiny

@@ -141,7 +141,7 @@ TEST(TokenizerJson, RefusesIdsThatAreNotDense) {
 }
 
 TEST(TokenizerJson, RefusesMergesThatAreNone) {
-  const auto set = [](json::array merges) {
+  const auto set = [](const json::array& merges) {
     return [merges](auto&, json::object& model) { model["merges"] = merges; };
   };
   constexpr ErrorKind kKind = ErrorKind::kBadFile;

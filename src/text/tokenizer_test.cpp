@@ -12,6 +12,7 @@
 #include "base/unicode.h"
 #include "text/detokenizer.h"
 #include "text/load_tokenizer.h"
+#include "text/tiny_vocab.h"
 
 namespace carat {
 namespace {
@@ -140,7 +141,7 @@ TEST(Gemma4Tokenizer, OptionsAddBosAndLeaveMarkersText) {
 }
 
 TEST(Gemma4Tokenizer, RandomTextAndRandomBytesComeBack) {
-  std::mt19937 random(1);
+  std::mt19937 random = tiny::seeded(1);
   for (int round = 0; round < 2000; ++round) {
     const std::string bytes = random_bytes(random, round % 2 == 0);
     for (const bool parse_special : {false, true}) {
@@ -154,7 +155,7 @@ TEST(Gemma4Tokenizer, RandomTextAndRandomBytesComeBack) {
 }
 
 TEST(Gemma4Tokenizer, EachByteThatIsNoCharacterIsOneByteToken) {
-  std::mt19937 random(2);
+  std::mt19937 random = tiny::seeded(2);
   for (int round = 0; round < 500; ++round) {
     const std::string bytes = random_bytes(random, false);
     std::size_t broken = 0;
@@ -176,7 +177,7 @@ TEST(Gemma4Tokenizer, EachByteThatIsNoCharacterIsOneByteToken) {
 TEST(Gemma4Tokenizer, LongRunsEnd) {
   constexpr std::size_t kSize = std::size_t{1} << 20;
   std::string word(kSize, 'a');
-  std::mt19937 random(3);
+  std::mt19937 random = tiny::seeded(3);
   for (char& c : word) c = static_cast<char>('a' + random() % 26);
   for (const std::string& text : {word, std::string(kSize, 'a'), std::string(kSize, ' '), std::string(kSize, '\n'),
                                   std::string(kSize, '<'), std::string(kSize, '\xe2')}) {

@@ -1,0 +1,149 @@
+#include "kernels/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "base/error.h"
+#include "kernels/cpu.h"
+#include "tensor/quantize.h"
+
+namespace carat {
+namespace {
+
+// A matrix of one type with the values it decodes to.
+struct TestWeight {
+  TestWeight(DType dtype, std::size_t rows, std::size_t cols, std::mt19937& random)
+      : bytes(rows * row_bytes(dtype, cols).value()),
+        values(rows * cols),
+        view{dtype, bytes.data(), rows, cols, bytes.size() / rows} {
+    std::normal_distribution<float> normal;
+    for (float& value : values) value = normal(random);
+    for (std::size_t row = 0; row < rows; ++row) {
+      const auto source = std::span(bytes).subspan(row * view.row_bytes, view.row_bytes);
+      const auto decoded = std::span(values).subspan(row * cols, cols);
+      quantize_row(dtype, decoded, source);
+      dequantize_row(dtype, source, decoded);
+    }
+  }
+  std::vector<std::byte> bytes;
+  std::vector<float> values;  // [rows, cols]
+  WeightMatrix view;
+};
+
+std::vector<float> random_floats(std::size_t n, std::mt19937& random) {
+  std::normal_distribution<float> normal;
+  std::vector<float> values(n);
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+constexpr DType kTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ4_0, DType::kQ4_1,
+                            DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ4_K, DType::kQ6_K};
+
+// One sum of `cols` products in float32 is off by at most cols * eps * sum |w x|; 8-bit codes add half a step of
+// max|x| / 127 for every value of their block of 32.
+void expect_product(const TestWeight& weight, MatView<const float> x, MatView<const float> out, bool has_codes) {
+  for (std::size_t t = 0; t < x.rows(); ++t) {
+    float max_x = 0;
+    for (const float value : x.row(t)) max_x = std::max(max_x, std::abs(value));
+    for (std::size_t r = 0; r < weight.view.rows; ++r) {
+      double sum = 0;
+      double magnitude = 0;
+      double weights = 0;
+      for (std::size_t c = 0; c < x.cols(); ++c) {
+        const double w = weight.values[r * x.cols() + c];
+        sum += w * x.row(t)[c];
+        magnitude += std::abs(w * x.row(t)[c]);
+        weights += std::abs(w);
+      }
+      const double rounding = static_cast<double>(x.cols()) * 0x1p-23 * (magnitude + weights * max_x);
+      const double quantising = has_codes ? weights * max_x / 127 * 0.51 : 0;
+      ASSERT_NEAR(out.row(t)[r], sum, rounding + quantising) << "token " << t << ", row " << r;
+    }
+  }
+}
+
+TEST(Matmul, EqualsThePlainSumForAllTypesAndOddShapes) {
+  std::mt19937 random(5);
+  ThreadPool pool(2);
+  for (const DType dtype : kTypes) {
+    const std::size_t block = dtype_info(dtype).block_values;
+    for (const std::size_t rows : {1U, 15U, 16U, 17U, 50U}) {
+      for (const std::size_t blocks : {1U, 3U, 10U}) {
+        const std::size_t cols = block == 1 ? blocks * 7 : blocks * block;
+        const TestWeight weight(dtype, rows, cols, random);
+        for (const std::size_t tokens : {1U, 2U, 13U, 33U}) {
+          std::vector<float> x = random_floats(tokens * (cols + 3), random);
+          std::vector<float> out(tokens * (rows + 5), -7.0F);
+          const MatView<const float> x_view(x.data(), tokens, cols, cols + 3);
+          const MatView<float> out_view(out.data(), tokens, rows, rows + 5);
+          for (const ActivationType activations : {ActivationType::kF32, ActivationType::kI8}) {
+            SCOPED_TRACE(str(dtype_info(dtype).name, " [", rows, ", ", cols, "], tokens ", tokens));
+            Matmul matmul(select_kernels(), pool, activations);
+            matmul(x_view, weight.view, out_view);
+            expect_product(weight, x_view, out_view,
+                           activations == ActivationType::kI8 && panel_format(dtype).max_code != 0);
+            for (std::size_t t = 0; t < tokens; ++t) {
+              for (std::size_t i = rows; i < rows + 5; ++i) ASSERT_EQ(out[t * (rows + 5) + i], -7.0F) << "overrun";
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Matmul, ARowDependsNeitherOnItsBatchNorOnThreadsNorOnTheInstructionSet) {
+  std::mt19937 random(6);
+  constexpr std::size_t kTokens = 37;
+  constexpr std::size_t kRows = 70;
+  constexpr std::size_t kCols = 2560;  // more than is unpacked at a time
+  for (const DType dtype : kTypes) {
+    const TestWeight weight(dtype, kRows, kCols, random);
+    const std::vector<float> x = random_floats(kTokens * kCols, random);
+    const MatView<const float> x_view(x.data(), kTokens, kCols);
+    for (const ActivationType activations : {ActivationType::kF32, ActivationType::kI8}) {
+      ThreadPool one(1);
+      std::vector<float> expected(kTokens * kRows);
+      Matmul reference(select_kernels("reference"), one, activations);
+      reference(x_view, weight.view, {expected.data(), kTokens, kRows});
+      for (const KernelTable* kernels : all_kernels()) {
+        if ((kernels->needs & ~cpu_features()) != 0) continue;
+        SCOPED_TRACE(str(dtype_info(dtype).name, " on ", kernels->name));
+        ThreadPool three(3);
+        Matmul matmul(*kernels, three, activations);
+        std::vector<float> together(kTokens * kRows);
+        matmul(x_view, weight.view, {together.data(), kTokens, kRows});
+        ASSERT_EQ(together, expected);
+        std::vector<float> alone(kRows);
+        for (const std::size_t t : {0U, 17U, 36U}) {
+          matmul(x_view.row_range(t, 1), weight.view, {alone.data(), 1, kRows});
+          ASSERT_TRUE(std::ranges::equal(alone, std::span(expected).subspan(t * kRows, kRows)));
+        }
+      }
+    }
+  }
+}
+
+TEST(Matmul, ProductsOfAGroupTakeTheirOwnRows) {
+  std::mt19937 random(7);
+  ThreadPool pool(2);
+  Matmul matmul(select_kernels(), pool, ActivationType::kI8);
+  const TestWeight a(DType::kQ4_0, 40, 64, random);
+  const TestWeight b(DType::kBF16, 16, 64, random);
+  const std::vector<float> x = random_floats(10 * 64, random);
+  std::vector<float> out_a(4 * 40);
+  std::vector<float> out_b(6 * 16);
+  std::vector<float> none;
+  const Product products[] = {
+      {a.view, {out_a.data(), 4, 40}, 0}, {b.view, {out_b.data(), 6, 16}, 4}, {a.view, {none.data(), 0, 40}, 10}};
+  const MatView<const float> x_view(x.data(), 10, 64);
+  matmul(x_view, products);
+  expect_product(a, x_view.row_range(0, 4), MatView<float>(out_a.data(), 4, 40), true);
+  expect_product(b, x_view.row_range(4, 6), MatView<float>(out_b.data(), 6, 16), false);
+}
+
+}  // namespace
+}  // namespace carat

@@ -112,11 +112,12 @@ std::vector<TextRange> split_at_spaces(std::string_view text, std::size_t max_sp
   return parts;
 }
 
-// Length in bytes of the last code point of text, which is not empty.
+// Length in bytes of the last code point of text, which is not empty; 1 where there is none.
 std::size_t last_length(std::string_view text) {
-  std::size_t n = 1;
-  while (n < text.size() && (static_cast<unsigned char>(text[text.size() - n]) & 0xc0) == 0x80) ++n;
-  return n;
+  for (std::size_t n = 1; n <= 4 && n <= text.size(); ++n) {
+    if (utf8_character_length(text.substr(text.size() - n)) == n) return n;
+  }
+  return 1;
 }
 
 std::vector<TextRange> split_at_spaces_from_right(std::string_view text, std::size_t max_splits) {

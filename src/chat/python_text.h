@@ -16,7 +16,8 @@ struct TextRange {
   std::size_t end = 0;
 };
 
-// The code point that text begins with and its length in bytes. text: not empty.
+// The code point that text begins with and its length in bytes; U+FFFD and 1 where it begins with none. text: not
+// empty.
 struct CodePoint {
   char32_t value;
   std::size_t length;

@@ -9,13 +9,9 @@ namespace carat::loops {
 template <typename S, DType kDType>
 inline constexpr PanelFormat kFormat = kPanelFormats.of[static_cast<std::size_t>(kDType)];
 
-// Prefetches the panel after this one a cache line at a time. Panels of a matrix follow one another, so that while
-// columns first .. last (of bytes in a row) of this one are unpacked, the same part of the next one is what is wanted
-// soonest; rows are often too short for the processor to foresee that. Beyond the matrix a prefetch does nothing.
 template <typename S>
-[[gnu::always_inline]] inline void prefetch_next_panel(const WeightRows& rows, std::size_t first, std::size_t last) {
-  const std::byte* next = rows.first + kPanelRows * rows.row_bytes;
-  for (std::size_t i = first * kPanelRows; i < last * kPanelRows; i += 64) S::prefetch(next + i);
+[[gnu::always_inline]] inline BlockSource<S> block_source(const WeightRows& rows, std::size_t byte) {
+  return {S::Rows::from(rows.first + byte, rows.row_bytes), rows.first + kPanelRows * (rows.row_bytes + byte)};
 }
 
 // The bytes first .. first + count of the rows there are, and zeros for those that are missing.
@@ -30,13 +26,13 @@ inline void copy_rows(const WeightRows& rows, std::size_t first, std::size_t cou
 
 // Unpacks a block of fewer than 16 rows.
 template <typename S, DType kDType>
-[[gnu::noinline]] void unpack_incomplete(const WeightRows& rows, std::size_t first_byte, const BlockTarget& to) {
+[[gnu::noinline]] void unpack_incomplete(const WeightRows& rows, std::size_t first_byte, BlockTarget to) {
   using B = Block<S, kDType>;
   constexpr std::size_t kGroup = kFormat<S, kDType>.group;
   constexpr bool kHasMinimum = kFormat<S, kDType>.has_minimum;
   std::byte copy[kPanelRows][B::kBytes];
   copy_rows<S>(rows, first_byte, B::kBytes, copy);
-  B::unpack(S::Rows::from(copy[0], B::kBytes), to);
+  B::unpack({S::Rows::from(copy[0], B::kBytes), copy[0]}, to);
   for (std::size_t row = rows.rows; row < kPanelRows; ++row) {
     for (std::size_t quad = 0; quad < B::kValues / 4; ++quad) {
       __builtin_memset(to.codes + (quad * kPanelRows + row) * 4, 0, 4);
@@ -48,37 +44,37 @@ template <typename S, DType kDType>
   }
 }
 
-// Calls use(first column, block) after each block has been unpacked to target(first column).
-template <typename S, DType kDType, typename Target, typename Use>
+// Unpacks block after block to `to`; after each one, next(its first column, to) may use it and move on.
+template <typename S, DType kDType, typename Next>
 [[gnu::always_inline]] inline void for_each_block(const WeightRows& rows, std::size_t first_col, std::size_t cols,
-                                                  const Target& target, const Use& use) {
+                                                  BlockTarget to, const Next& next) {
   using B = Block<S, kDType>;
-  std::size_t byte = first_col / B::kValues * B::kBytes;
-  auto current = S::Rows::from(rows.first + byte, rows.row_bytes);
-  for (std::size_t col = 0; col < cols; col += B::kValues) {
-    const BlockTarget to = target(col);
-    if (rows.rows == kPanelRows) {
-      prefetch_next_panel<S>(rows, byte, byte + B::kBytes);
-      B::unpack(current, to);
-    } else {
-      unpack_incomplete<S, kDType>(rows, byte, to);
+  const std::size_t first_byte = first_col / B::kValues * B::kBytes;
+  if (rows.rows == kPanelRows) {
+    BlockSource<S> from = block_source<S>(rows, first_byte);
+    for (std::size_t col = 0; col < cols; col += B::kValues) {
+      B::unpack(from, to);
+      next(col, to);
+      from.advance(B::kBytes);
     }
-    use(col, to);
-    byte += B::kBytes;
-    current.advance(B::kBytes);
+  } else {
+    for (std::size_t col = 0; col < cols; col += B::kValues) {
+      unpack_incomplete<S, kDType>(rows, first_byte + col / B::kValues * B::kBytes, to);
+      next(col, to);
+    }
   }
 }
 
 template <typename S, DType kDType>
 void unpack_i8(const WeightRows& rows, std::size_t first_col, std::size_t cols, const PanelI8& panel) {
-  constexpr std::size_t kGroup = kFormat<S, kDType>.group;
-  constexpr bool kHasMinimum = kFormat<S, kDType>.has_minimum;
-  const auto target = [&panel](std::size_t col) {
-    const std::size_t first_scale = col / kGroup * kPanelRows;
-    return BlockTarget{panel.codes + col * kPanelRows, panel.scales + first_scale,
-                       kHasMinimum ? panel.minimums + first_scale : nullptr};
+  using B = Block<S, kDType>;
+  constexpr std::size_t kScales = B::kValues / kFormat<S, kDType>.group * kPanelRows;
+  const auto move_on = [](std::size_t, BlockTarget& to) {
+    to.codes += B::kValues * kPanelRows;
+    to.scales += kScales;
+    if constexpr (kFormat<S, kDType>.has_minimum) to.minimums += kScales;
   };
-  for_each_block<S, kDType>(rows, first_col, cols, target, [](std::size_t, const BlockTarget&) {});
+  for_each_block<S, kDType>(rows, first_col, cols, {panel.codes, panel.scales, panel.minimums}, move_on);
 }
 
 // scale * (code - zero) - minimum, of a block at a time.
@@ -92,7 +88,6 @@ void unpack_f32(const WeightRows& rows, std::size_t first_col, std::size_t cols,
   std::uint8_t codes[B::kValues * kPanelRows];
   float scales[kGroups * kPanelRows];
   float minimums[kHasMinimum ? kGroups * kPanelRows : 1];
-  const auto target = [&](std::size_t) { return BlockTarget{codes, scales, minimums}; };
   const auto multiply_out = [&](std::size_t col, const BlockTarget&) {
     for (std::size_t group = 0; group < kGroups; ++group) {
       const auto scale = S::load(scales + group * kPanelRows);
@@ -109,7 +104,7 @@ void unpack_f32(const WeightRows& rows, std::size_t first_col, std::size_t cols,
       }
     }
   };
-  for_each_block<S, kDType>(rows, first_col, cols, target, multiply_out);
+  for_each_block<S, kDType>(rows, first_col, cols, {codes, scales, minimums}, multiply_out);
 }
 
 // Types of plain numbers: 16 bytes of each row, transposed, are 4 or 8 columns. Value::load_columns(bytes, store) calls
@@ -125,12 +120,10 @@ void unpack_plain(const WeightRows& rows, std::size_t first_col, std::size_t col
     };
   };
   if (rows.rows == kPanelRows) {
-    auto current = S::Rows::from(rows.first + first_col * Value::kBytes, rows.row_bytes);
+    BlockSource<S> from = block_source<S>(rows, first_col * Value::kBytes);
     for (; col + kStep <= cols; col += kStep) {
-      const std::size_t byte = (first_col + col) * Value::kBytes;
-      prefetch_next_panel<S>(rows, byte, byte + 16);
-      Value::load_columns(S::load_rows(current, 0), store_up_to(col + kStep));
-      current.advance(16);
+      Value::load_columns(load_rows<S>(from, 0), store_up_to(col + kStep));
+      from.advance(16);
     }
   }
   for (; col < cols; col += kStep) {

@@ -14,6 +14,50 @@
 
 namespace carat::loops {
 
+// A block of each of 16 rows.
+template <typename S>
+struct BlockSource {
+  typename S::Rows rows;
+  // Where the next panel of the matrix has what is at this block's first column here; for prefetching.
+  const std::byte* next_panel;
+
+  void advance(std::size_t bytes) {
+    rows.advance(bytes);
+    next_panel += kPanelRows * bytes;
+  }
+};
+
+// Loads of 16 rows, which also prefetch as much of the next panel. Panels of a matrix lie one behind the other, so that
+// this reads memory in an ascending stream, well ahead; the rows themselves are often too short for the processor to
+// foresee them. Beyond the end of the matrix a prefetch does nothing.
+//
+// 16 bytes of each row, transposed.
+template <typename S>
+[[gnu::always_inline]] inline typename S::Columns load_rows(const BlockSource<S>& from, std::size_t offset) {
+  const std::byte* next = from.next_panel + kPanelRows * offset;
+  for (std::size_t i = 0; i < 16 * kPanelRows; i += 64) S::prefetch(next + i);
+  return S::load_rows(from.rows, offset);
+}
+
+// A number of each row.
+template <typename S>
+[[gnu::always_inline]] inline typename S::F32 load_f16_column(const BlockSource<S>& from, std::size_t offset) {
+  S::prefetch(from.next_panel + kPanelRows * offset);
+  return S::load_f16_column(from.rows, offset);
+}
+
+template <typename S>
+[[gnu::always_inline]] inline typename S::I32 load_32_column(const BlockSource<S>& from, std::size_t offset) {
+  S::prefetch(from.next_panel + kPanelRows * offset);
+  return S::load_32_column(from.rows, offset);
+}
+
+template <typename S>
+[[gnu::always_inline]] inline typename S::I32 load_8_column(const BlockSource<S>& from, std::size_t offset) {
+  S::prefetch(from.next_panel + kPanelRows * offset);
+  return S::load_8_column(from.rows, offset);
+}
+
 // Where a block goes: the panel at its first column.
 struct BlockTarget {
   std::uint8_t* codes;
@@ -70,10 +114,10 @@ template <typename S>
 // 16 bytes of nibbles at `offset`: the lower ones are columns first_low .. + 15, the upper ones first_high .. + 15.
 // finish_low(nibbles, quad) and finish_high make codes of the nibbles of the quad-th four columns.
 template <typename S, typename Low, typename High>
-[[gnu::always_inline]] inline void split_nibbles(const typename S::Rows& rows, std::size_t offset,
-                                                 const BlockTarget& to, std::size_t first_low, std::size_t first_high,
-                                                 const Low& finish_low, const High& finish_high) {
-  const auto bytes = S::load_rows(rows, offset);
+[[gnu::always_inline]] inline void split_nibbles(const BlockSource<S>& from, std::size_t offset, const BlockTarget& to,
+                                                 std::size_t first_low, std::size_t first_high, const Low& finish_low,
+                                                 const High& finish_high) {
+  const auto bytes = load_rows<S>(from, offset);
   unroll<4>([&](auto quad) {
     constexpr std::size_t kQuad = decltype(quad)::value;
     const auto low = byte_field<S, 0, 0, 0x0f>(bytes.at[kQuad]);
@@ -84,24 +128,24 @@ template <typename S, typename Low, typename High>
 }
 
 template <typename S>
-[[gnu::always_inline]] inline void split_nibbles(const typename S::Rows& rows, std::size_t offset,
-                                                 const BlockTarget& to, std::size_t first_low, std::size_t first_high) {
+[[gnu::always_inline]] inline void split_nibbles(const BlockSource<S>& from, std::size_t offset, const BlockTarget& to,
+                                                 std::size_t first_low, std::size_t first_high) {
   const auto as_they_are = [](typename S::I32 nibbles, auto) { return nibbles; };
-  split_nibbles<S>(rows, offset, to, first_low, first_high, as_they_are, as_they_are);
+  split_nibbles<S>(from, offset, to, first_low, first_high, as_they_are, as_they_are);
 }
 
 // The nibbles are numbers of bytes in a table.
 template <typename S>
-[[gnu::always_inline]] inline void look_up_nibbles(const typename S::Rows& rows, std::size_t offset,
+[[gnu::always_inline]] inline void look_up_nibbles(const BlockSource<S>& from, std::size_t offset,
                                                    const std::uint8_t (&table)[16], const BlockTarget& to,
                                                    std::size_t first_low, std::size_t first_high) {
   const auto look_up = [&table](typename S::I32 nibbles, auto) { return S::lookup(table, nibbles); };
-  split_nibbles<S>(rows, offset, to, first_low, first_high, look_up, look_up);
+  split_nibbles<S>(from, offset, to, first_low, first_high, look_up, look_up);
 }
 
 // Q5_0, Q5_1: bit i of a lane of `high` is the fifth bit of column i.
 template <typename S>
-[[gnu::always_inline]] inline void split_nibbles_with_fifth_bits(const typename S::Rows& rows, std::size_t offset,
+[[gnu::always_inline]] inline void split_nibbles_with_fifth_bits(const BlockSource<S>& from, std::size_t offset,
                                                                  typename S::I32 high, const BlockTarget& to) {
   // The product puts copies of four bits 7 apart, so that bit i arrives at bit 4 of byte i; the mask drops the others.
   const auto spread = [](typename S::I32 four_bits) {
@@ -113,13 +157,13 @@ template <typename S>
   const auto high_half = [&](typename S::I32 nibbles, auto quad) {
     return S::bit_or(nibbles, spread(lane_field<S, 16 + 4 * decltype(quad)::value, 4>(high)));
   };
-  split_nibbles<S>(rows, offset, to, 0, 16, low_half, high_half);
+  split_nibbles<S>(from, offset, to, 0, 16, low_half, high_half);
 }
 
 // Q4_K, Q5_K: f16 d, f16 dmin and 12 bytes of eight 6-bit scales and minimums at the start of the block.
 template <typename S>
-[[gnu::always_inline]] inline void unpack_k_scales(const typename S::Rows& rows, const BlockTarget& to) {
-  const auto header = S::load_rows(rows, 0);
+[[gnu::always_inline]] inline void unpack_k_scales(const BlockSource<S>& from, const BlockTarget& to) {
+  const auto header = load_rows<S>(from, 0);
   const auto d = lower_f16<S>(header.at[0]);
   const auto d_min = upper_f16<S>(header.at[0]);
   unroll<4>([&](auto index) {
@@ -143,51 +187,51 @@ struct Block;
 template <typename S>
 struct Block<S, DType::kQ4_0> {
   static constexpr std::size_t kBytes = 18, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    store_scale<S>(to, 0, S::load_f16_column(rows, 0));
-    split_nibbles<S>(rows, 2, to, 0, 16);
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    store_scale<S>(to, 0, load_f16_column<S>(from, 0));
+    split_nibbles<S>(from, 2, to, 0, 16);
   }
 };
 
 template <typename S>
 struct Block<S, DType::kQ4_1> {
   static constexpr std::size_t kBytes = 20, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    const auto header = S::load_32_column(rows, 0);
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    const auto header = load_32_column<S>(from, 0);
     store_scale<S>(to, 0, lower_f16<S>(header));
     store_minimum<S>(to, 0, negative<S>(upper_f16<S>(header)));
-    split_nibbles<S>(rows, 4, to, 0, 16);
+    split_nibbles<S>(from, 4, to, 0, 16);
   }
 };
 
 template <typename S>
 struct Block<S, DType::kQ5_0> {
   static constexpr std::size_t kBytes = 22, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    store_scale<S>(to, 0, S::load_f16_column(rows, 0));
-    split_nibbles_with_fifth_bits<S>(rows, 6, S::load_32_column(rows, 2), to);
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    store_scale<S>(to, 0, load_f16_column<S>(from, 0));
+    split_nibbles_with_fifth_bits<S>(from, 6, load_32_column<S>(from, 2), to);
   }
 };
 
 template <typename S>
 struct Block<S, DType::kQ5_1> {
   static constexpr std::size_t kBytes = 24, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    const auto header = S::load_32_column(rows, 0);
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    const auto header = load_32_column<S>(from, 0);
     store_scale<S>(to, 0, lower_f16<S>(header));
     store_minimum<S>(to, 0, negative<S>(upper_f16<S>(header)));
-    split_nibbles_with_fifth_bits<S>(rows, 8, S::load_32_column(rows, 4), to);
+    split_nibbles_with_fifth_bits<S>(from, 8, load_32_column<S>(from, 4), to);
   }
 };
 
 template <typename S>
 struct Block<S, DType::kQ8_0> {
   static constexpr std::size_t kBytes = 34, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    store_scale<S>(to, 0, S::load_f16_column(rows, 0));
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    store_scale<S>(to, 0, load_f16_column<S>(from, 0));
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::value;
-      const auto bytes = S::load_rows(rows, 2 + 16 * kHalf);
+      const auto bytes = load_rows<S>(from, 2 + 16 * kHalf);
       unroll<4>([&](auto quad) {
         constexpr std::size_t kQuad = decltype(quad)::value;
         const auto codes = S::bit_xor(bytes.at[kQuad], S::set1_i32(0x80808080U));  // q + 128
@@ -200,11 +244,11 @@ struct Block<S, DType::kQ8_0> {
 template <typename S>
 struct Block<S, DType::kQ2_K> {
   static constexpr std::size_t kBytes = 84, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    const auto header = S::load_32_column(rows, 80);
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    const auto header = load_32_column<S>(from, 80);
     const auto d = lower_f16<S>(header);
     const auto d_min = upper_f16<S>(header);
-    const auto packed = S::load_rows(rows, 0);
+    const auto packed = load_rows<S>(from, 0);
     unroll<16>([&](auto group) {
       constexpr int kGroup = decltype(group)::value;
       const auto scale = lane_field<S, kGroup % 4 * 8, 4>(packed.at[kGroup / 4]);
@@ -214,7 +258,7 @@ struct Block<S, DType::kQ2_K> {
     });
     for (std::size_t i = 0; i < 4; ++i) {  // bits 2j of 16 bytes belong to the j-th run of 32 columns
       const std::size_t first = i / 2 * 128 + i % 2 * 16;
-      const auto bytes = S::load_rows(rows, 16 + 16 * i);
+      const auto bytes = load_rows<S>(from, 16 + 16 * i);
       unroll<4>([&](auto quad) {
         constexpr std::size_t kQuad = decltype(quad)::value;
         store_codes<S>(to, first + 4 * kQuad, byte_field<S, 0, 0, 0x03>(bytes.at[kQuad]));
@@ -229,9 +273,9 @@ struct Block<S, DType::kQ2_K> {
 template <typename S>
 struct Block<S, DType::kQ3_K> {
   static constexpr std::size_t kBytes = 110, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
     // Bytes 94 .. 109: two of the codes, twelve of the scales, f16 d.
-    const auto tail = S::load_rows(rows, 94);
+    const auto tail = load_rows<S>(from, 94);
     const auto d = upper_f16<S>(tail.at[3]);
     const auto joined = [](typename S::I32 low, typename S::I32 high) {
       return S::bit_or(S::template shr<16>(low), S::template shl<16>(high));
@@ -247,10 +291,10 @@ struct Block<S, DType::kQ3_K> {
     });
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::value;
-      const auto high = S::load_rows(rows, 16 * kHalf);  // bit i of a byte belongs to the i-th run of 32 columns
+      const auto high = load_rows<S>(from, 16 * kHalf);  // bit i of a byte belongs to the i-th run of 32 columns
       unroll<2>([&](auto part) {
         constexpr std::size_t kPart = decltype(part)::value;
-        const auto low = S::load_rows(rows, 32 + 32 * kPart + 16 * kHalf);
+        const auto low = load_rows<S>(from, 32 + 32 * kPart + 16 * kHalf);
         unroll<4>([&](auto run) {
           constexpr int kRun = decltype(run)::value;
           unroll<4>([&](auto quad) {
@@ -268,11 +312,11 @@ struct Block<S, DType::kQ3_K> {
 template <typename S>
 struct Block<S, DType::kQ4_K> {
   static constexpr std::size_t kBytes = 144, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    unpack_k_scales<S>(rows, to);
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    unpack_k_scales<S>(from, to);
     for (std::size_t i = 0; i < 8; ++i) {
       const std::size_t first = i / 2 * 64 + i % 2 * 16;
-      split_nibbles<S>(rows, 16 + 16 * i, to, first, first + 32);
+      split_nibbles<S>(from, 16 + 16 * i, to, first, first + 32);
     }
   }
 };
@@ -280,11 +324,11 @@ struct Block<S, DType::kQ4_K> {
 template <typename S>
 struct Block<S, DType::kQ5_K> {
   static constexpr std::size_t kBytes = 176, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    unpack_k_scales<S>(rows, to);
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    unpack_k_scales<S>(from, to);
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::value;
-      const auto high = S::load_rows(rows, 16 + 16 * kHalf);  // bit g of a byte belongs to group g
+      const auto high = load_rows<S>(from, 16 + 16 * kHalf);  // bit g of a byte belongs to group g
       unroll<4>([&](auto pair) {
         constexpr std::size_t kPair = decltype(pair)::value;
         const auto even = [&](typename S::I32 nibbles, auto quad) {
@@ -294,7 +338,7 @@ struct Block<S, DType::kQ5_K> {
           return S::bit_or(nibbles, byte_field<S, 2 * kPair + 1, 4, 0x10>(high.at[decltype(quad)::value]));
         };
         constexpr std::size_t kFirst = 64 * kPair + 16 * kHalf;
-        split_nibbles<S>(rows, 48 + 32 * kPair + 16 * kHalf, to, kFirst, kFirst + 32, even, odd);
+        split_nibbles<S>(from, 48 + 32 * kPair + 16 * kHalf, to, kFirst, kFirst + 32, even, odd);
       });
     });
   }
@@ -303,9 +347,9 @@ struct Block<S, DType::kQ5_K> {
 template <typename S>
 struct Block<S, DType::kQ6_K> {
   static constexpr std::size_t kBytes = 210, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    const auto d = S::load_f16_column(rows, 208);
-    const auto packed = S::load_rows(rows, 192);
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    const auto d = load_f16_column<S>(from, 208);
+    const auto packed = load_rows<S>(from, 192);
     unroll<16>([&](auto group) {
       constexpr int kGroup = decltype(group)::value;
       const auto scale = S::template sar<24>(S::template shl<24 - kGroup % 4 * 8>(packed.at[kGroup / 4]));
@@ -314,7 +358,7 @@ struct Block<S, DType::kQ6_K> {
     for (std::size_t i = 0; i < 4; ++i) {  // part i / 2 of 128 columns, half i % 2 of its runs of 32
       const std::size_t part = i / 2;
       const std::size_t half = i % 2;
-      const auto high = S::load_rows(rows, 128 + 16 * i);  // bits 2j of a byte belong to run j
+      const auto high = load_rows<S>(from, 128 + 16 * i);  // bits 2j of a byte belong to run j
       unroll<2>([&](auto run) {
         constexpr int kRun = decltype(run)::value;
         const auto lower = [&](typename S::I32 nibbles, auto quad) {
@@ -324,7 +368,7 @@ struct Block<S, DType::kQ6_K> {
           return S::bit_or(nibbles, byte_field<S, 4 + 2 * kRun, 4, 0x30>(high.at[decltype(quad)::value]));
         };
         const std::size_t first = 128 * part + 32 * kRun + 16 * half;
-        split_nibbles<S>(rows, 64 * part + 32 * kRun + 16 * half, to, first, first + 64, lower, upper);
+        split_nibbles<S>(from, 64 * part + 32 * kRun + 16 * half, to, first, first + 64, lower, upper);
       });
     }
   }
@@ -333,17 +377,17 @@ struct Block<S, DType::kQ6_K> {
 template <typename S>
 struct Block<S, DType::kIQ4_NL> {
   static constexpr std::size_t kBytes = 18, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    store_scale<S>(to, 0, S::load_f16_column(rows, 0));
-    look_up_nibbles<S>(rows, 2, kIq4Codes, to, 0, 16);
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    store_scale<S>(to, 0, load_f16_column<S>(from, 0));
+    look_up_nibbles<S>(from, 2, kIq4Codes, to, 0, 16);
   }
 };
 
 template <typename S>
 struct Block<S, DType::kIQ4_XS> {
   static constexpr std::size_t kBytes = 136, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
-    const auto header = S::load_rows(rows, 0);  // f16 d, upper pairs of the scales; their lower nibbles; codes
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+    const auto header = load_rows<S>(from, 0);  // f16 d, upper pairs of the scales; their lower nibbles; codes
     const auto d = lower_f16<S>(header.at[0]);
     unroll<8>([&](auto group) {
       constexpr int kGroup = decltype(group)::value;
@@ -352,21 +396,21 @@ struct Block<S, DType::kIQ4_XS> {
       const auto scale = S::sub_i32(S::bit_or(low, S::template shl<4>(high)), S::set1_i32(32));
       store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
     });
-    for (std::size_t i = 0; i < 8; ++i) look_up_nibbles<S>(rows, 8 + 16 * i, kIq4Codes, to, 32 * i, 32 * i + 16);
+    for (std::size_t i = 0; i < 8; ++i) look_up_nibbles<S>(from, 8 + 16 * i, kIq4Codes, to, 32 * i, 32 * i + 16);
   }
 };
 
 template <typename S>
 struct Block<S, DType::kMXFP4> {
   static constexpr std::size_t kBytes = 17, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const typename S::Rows& rows, const BlockTarget& to) {
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
     // 2^(e - 128): the exponent field is e - 1, but for e < 2 the number is subnormal, (e + 1) 2^-128, whose bits are
     // larger than those of the field only then.
-    const auto e = S::load_8_column(rows, 0);
+    const auto e = load_8_column<S>(from, 0);
     const auto normal = S::template shl<23>(S::sub_i32(e, S::set1_i32(1)));
     const auto subnormal = S::template shl<21>(S::add_i32(e, S::set1_i32(1)));
     store_scale<S>(to, 0, S::floats(S::max_i32(normal, subnormal)));
-    look_up_nibbles<S>(rows, 1, kFp4Codes, to, 0, 16);
+    look_up_nibbles<S>(from, 1, kFp4Codes, to, 0, 16);
   }
 };
 

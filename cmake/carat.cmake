@@ -15,6 +15,9 @@ else()
     $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE> $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>
     -D_GLIBCXX_ASSERTIONS)
 endif()
+if(CARAT_FUZZERS)
+  target_compile_options(carat_options INTERFACE -fsanitize=fuzzer-no-link)  # tells the fuzzer which branches are taken
+endif()
 target_link_options(carat_options INTERFACE -Wl,-z,relro,-z,now)
 
 # carat_library(NAME SOURCES ... DEPENDS ... LIBRARIES ... TESTS ...)

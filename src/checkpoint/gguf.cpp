@@ -299,27 +299,32 @@ void Gguf::Parser::place_tensors() {
   if (extents_.empty()) return;
   const std::uint64_t data_begin = *checked_align(offset_, alignment_);  // offset_ <= the file's size
   std::ranges::sort(extents_, {}, &Extent::offset);
-  std::uint64_t free_from = 0;
-  for (std::size_t i = 0; i < extents_.size(); ++i) {
-    const Extent& extent = extents_[i];
-    Tensor& tensor = gguf_.tensors_[extent.tensor];
-    place_ = str("tensor ", printable(tensor.name));
-    if (extent.offset < free_from) {
-      fail(str("begins at offset ", extent.offset, ", inside tensor ",
-               printable(gguf_.tensors_[extents_[i - 1].tensor].name), ", which ends at ", free_from,
-               ". The file is damaged: download or convert it again."));
-    }
-    const auto end = checked_add(extent.offset, extent.bytes);
-    const auto file_end = end ? checked_add(*end, data_begin) : end;
-    if (!file_end) {
+  std::uint64_t end = data_begin;  // of the tensors so far, in the file
+  std::string first_cut;           // where the file ends, if it ends too early
+  for (const Extent& extent : extents_) {
+    place_ = str("tensor ", printable(gguf_.tensors_[extent.tensor].name));
+    const auto begin = checked_add(data_begin, extent.offset);
+    const auto next = begin ? checked_add(*begin, extent.bytes) : begin;
+    if (!next) {
       fail(str("has offset ", extent.offset, " and ", extent.bytes,
                " bytes: beyond what 64 bits can count. The file is damaged: download it again."));
     }
-    if (*file_end > bytes_.size()) fail_truncated(*file_end - bytes_.size());
+    if (*begin < end) {
+      fail(str("begins at offset ", extent.offset, ", inside the tensor before it, which ends at ", end - data_begin,
+               ". The file is damaged: download or convert it again."));
+    }
+    end = *next;
+    if (end > bytes_.size() && first_cut.empty()) first_cut = place_;
+  }
+  if (!first_cut.empty()) {
+    place_ = first_cut;
+    fail_truncated(end - bytes_.size());
+  }
+  for (const Extent& extent : extents_) {
+    Tensor& tensor = gguf_.tensors_[extent.tensor];
     tensor.file = &gguf_.file_.file();
     tensor.file_offset = data_begin + extent.offset;
     tensor.bytes = bytes_.subspan(tensor.file_offset, extent.bytes);
-    free_from = *end;
   }
 }
 

@@ -96,6 +96,7 @@ std::vector<Tensor> read_tensors(const MappedFile& mapped) {
   std::vector<Tensor> tensors;
   tensors.reserve(entries.size());
   std::uint64_t covered = 0;
+  std::string first_cut;  // where the file ends, if it ends too early
   for (SafetensorsEntry& entry : entries) {
     const std::uint64_t begin = entry.begin;
     const std::uint64_t end = entry.end;
@@ -104,13 +105,17 @@ std::vector<Tensor> read_tensors(const MappedFile& mapped) {
       fail(file, str("tensor ", printable(tensor.name), " begins at ", begin, " of the data, expected ", covered,
                      ", where the one before it ends. The file is damaged: download it again."));
     }
-    if (end > data.size()) fail_truncated(file, end - data.size(), str("tensor ", printable(tensor.name)));
-    tensor.bytes = data.subspan(begin, end - begin);
-    tensor.file_offset = data_begin + begin;
     covered = end;
+    if (end <= data.size()) {
+      tensor.bytes = data.subspan(begin, end - begin);
+      tensor.file_offset = data_begin + begin;
+    } else if (first_cut.empty()) {
+      first_cut = str("tensor ", printable(tensor.name));
+    }
     tensors.push_back(std::move(tensor));
   }
-  if (covered != data.size()) {
+  if (covered > data.size()) fail_truncated(file, covered - data.size(), first_cut);
+  if (covered < data.size()) {
     fail(file, str("has ", data.size() - covered,
                    " bytes behind the last tensor, expected none. The file is damaged: ", "download it again."));
   }
@@ -165,7 +170,7 @@ Source find_source(const fs::path& path) {
   Source source{{}, index, read_index(index)};
   for (const auto& [tensor, shard] : source.shards) source.files.push_back(path / shard);
   std::ranges::sort(source.files);
-  source.files.erase(std::ranges::unique(source.files).begin(), source.files.end());
+  source.files.erase(std::unique(source.files.begin(), source.files.end()), source.files.end());
   for (const fs::path& file : source.files) {
     if (fs::exists(file, ignored)) continue;
     throw Error(ErrorKind::kNotFound, str(index.string(), ": names the shard ", printable(file.filename().string()),

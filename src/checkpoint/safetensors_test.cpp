@@ -135,6 +135,7 @@ std::vector<Broken> broken_tensors() {
       {"same bytes", file(two("a", "[0,8]", "b", "[0,8]"), 8), "tensor b begins at 0 of the data, expected 8"},
       {"name twice", file(two("a", "[0,8]", "a", "[8,16]"), 16), "tensor a stands in the file twice"},
       {"name twice, escaped", file(two("a", "[0,8]", "\\u0061", "[8,16]"), 16), "tensor a stands in the file twice"},
+      {"all cut", file(two("a", "[0,8]", "b", "[8,16]"), 0), "the file ends within tensor a: 16 bytes are missing"},
       {"rest", file(two("a", "[0,8]", "b", "[8,16]"), 24), "has 8 bytes behind the last tensor"},
   };
 }

@@ -26,6 +26,7 @@ inline std::uint64_t exercise_tensors(const Checkpoint& checkpoint) {
     if (tensor.file_offset > file_bytes || tensor.bytes.size() > file_bytes - tensor.file_offset) {
       throw std::logic_error("a tensor lies outside its file");
     }
+    if (tensor.rows() * tensor.cols() != tensor.values()) throw std::logic_error("rows, cols and values differ");
     sum += shape_text(tensor.shape).size();
     if (tensor.bytes.empty()) continue;
     sum += std::to_integer<std::uint64_t>(tensor.bytes.front()) + std::to_integer<std::uint64_t>(tensor.bytes.back());

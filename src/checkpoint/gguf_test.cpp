@@ -62,8 +62,8 @@ struct Broken {
 };
 
 constexpr std::uint32_t kF32Id = 0;
-constexpr std::uint32_t kQ4_0Id = 2;
-constexpr std::uint32_t kQ4_KId = 12;
+constexpr std::uint32_t kQ40Id = 2;
+constexpr std::uint32_t kQ4KId = 12;
 
 std::vector<Broken> broken_headers() {
   constexpr auto kUnsupported = ErrorKind::kUnsupported;
@@ -164,17 +164,17 @@ std::vector<Broken> broken_tensors() {
       {"product wraps to 0", with_tensor(tensor("t", {1ULL << 32, 1ULL << 32}, kF32Id, 0), 32), "64 bits can count"},
       {"product wraps to 32", with_tensor(tensor("t", {(1ULL << 62) + 8}, kF32Id, 0), 32), "64 bits can count"},
       {"bytes wrap, values don't", with_tensor(tensor("t", {1ULL << 31, 1ULL << 31}, kF32Id, 0), 32), "64 bits"},
-      {"blocks wrap", with_tensor(tensor("t", {1ULL << 63, 32}, kQ4_0Id, 0), 32), "64 bits can count"},
-      {"negative dimension", with_tensor(tensor("t", {static_cast<std::uint64_t>(-32), 1}, kQ4_0Id, 0), 32),
+      {"blocks wrap", with_tensor(tensor("t", {1ULL << 63, 32}, kQ40Id, 0), 32), "64 bits can count"},
+      {"negative dimension", with_tensor(tensor("t", {static_cast<std::uint64_t>(-32), 1}, kQ40Id, 0), 32),
        "10376293541461622734 bytes are missing"},
       {"an exabyte", with_tensor(tensor("t", {1ULL << 30, 1ULL << 28}, kF32Id, 0), 32), "bytes are missing"},
       {"type 4", with_tensor(tensor("t", {32}, 4, 0), 32), "tensor t has element type 4, which carat", kUnsupported},
       {"type 31", with_tensor(tensor("t", {32}, 31, 0), 32), "element type 31", kUnsupported},
       {"type 2^32 - 1", with_tensor(tensor("t", {32}, 0xffffffffU, 0), 32), "element type 4294967295", kUnsupported},
-      {"rows no whole blocks", with_tensor(tensor("t", {33, 2}, kQ4_0Id, 0), 64),
+      {"rows no whole blocks", with_tensor(tensor("t", {33, 2}, kQ40Id, 0), 64),
        "tensor t has shape [2, 33] and type q4_0: rows of 33 values, expected a multiple of 32"},
-      {"rows half a block", with_tensor(tensor("t", {128, 2}, kQ4_KId, 0), 160), "expected a multiple of 256"},
-      {"blocks without dimensions", with_tensor(tensor("t", {}, kQ4_0Id, 0), 32), "rows of 1 values"},
+      {"rows half a block", with_tensor(tensor("t", {128, 2}, kQ4KId, 0), 160), "expected a multiple of 256"},
+      {"blocks without dimensions", with_tensor(tensor("t", {}, kQ40Id, 0), 32), "rows of 1 values"},
       {"offset not aligned", with_tensor(tensor("t", {8}, kF32Id, 16), 64),
        "tensor t has offset 16, expected a multiple of the alignment 32"},
       {"offset behind the end", with_tensor(tensor("t", {8}, kF32Id, 4096), 32),
@@ -364,6 +364,7 @@ TEST(Gguf, ReadsEveryGoldenType) {
 // S-01: sizes against 128-bit arithmetic, around the borders where 64 bits wrap.
 TEST(Gguf, TensorBytesAgreeWithWideArithmetic) {
   std::mt19937_64 random(1);
+  // clang-format off: a few a line
   const std::vector<std::uint64_t> borders{0,          1,
                                            2,          32,
                                            256,        1ULL << 31,
@@ -372,6 +373,7 @@ TEST(Gguf, TensorBytesAgreeWithWideArithmetic) {
                                            1ULL << 63, (1ULL << 63) + 1,
                                            kMax - 31,  kMax - 1,
                                            kMax};
+  // clang-format on
   const auto extent = [&]() -> std::uint64_t {
     switch (random() % 4) {
       case 0:

@@ -178,17 +178,17 @@ TEST(Mutation, GgufIsReadOrRefused) {
   EXPECT_LT(n_read, kMutants * 19 / 20);
 }
 
-const std::string kHeader =
+constexpr std::string_view kHeader =
     R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
     R"("b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},"c":{"dtype":"I64","shape":[],"data_offsets":[32,40]},)"
     R"("d":{"dtype":"I8","shape":[0,5],"data_offsets":[40,40]}}  )";
-const std::string kSmallHeader = R"({"t":{"dtype":"F16","shape":[1,8],"data_offsets":[0,16]}})";
+constexpr std::string_view kSmallHeader = R"({"t":{"dtype":"F16","shape":[1,8],"data_offsets":[0,16]}})";
 
 TEST(Mutation, SafetensorsIsReadOrRefused) {
   // Whole files, and headers alone to which length and data are added after the change: most changes of a whole file
   // stop at its length.
   Mutator files({Bytes().text(kHeader).zeros(40).bytes, Bytes().text(kSmallHeader).zeros(16).bytes}, 2);
-  Mutator headers({kHeader, kSmallHeader}, 3);
+  Mutator headers({std::string(kHeader), std::string(kSmallHeader)}, 3);
   MemoryFile file;
   int n_read = 0;
   for (int i = 0; i < kMutants; ++i) {

@@ -20,11 +20,13 @@ constexpr std::size_t kMaxDepth = 4;  // header, tensor, list, and one more for 
 // twice is seen. Every event either fits what the format has at this place or throws.
 class HeaderHandler {
  public:
-  // Limits that basic_parser asks for; the tighter ones are checked below, where a message can name the tensor.
+  // Limits that basic_parser asks for, by its names; the tighter ones are checked below, where a message can name the
+  // tensor. NOLINTBEGIN(readability-identifier-naming)
   static constexpr std::size_t max_object_size = std::numeric_limits<std::size_t>::max();
   static constexpr std::size_t max_array_size = std::numeric_limits<std::size_t>::max();
   static constexpr std::size_t max_key_size = std::numeric_limits<std::size_t>::max();
   static constexpr std::size_t max_string_size = std::numeric_limits<std::size_t>::max();
+  // NOLINTEND(readability-identifier-naming)
 
   explicit HeaderHandler(std::string_view where) : where_(where) {}
 

@@ -196,6 +196,8 @@ TEST(Safetensors, ReadsShapesAndOrdersByData) {
   EXPECT_EQ(static_cast<int>(checkpoint.tensors()[0].bytes[0]), 42);
   EXPECT_EQ(checkpoint.tensors()[1].name, "none");
   EXPECT_TRUE(checkpoint.tensors()[1].bytes.empty());
+  EXPECT_EQ(checkpoint.tensors()[1].rows(), 0U);
+  EXPECT_EQ(checkpoint.tensors()[1].cols(), 7U);
   const Tensor* matrix = checkpoint.find("matrix");
   ASSERT_NE(matrix, nullptr);
   EXPECT_EQ(matrix->dtype, DType::kBF16);

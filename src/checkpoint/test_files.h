@@ -57,7 +57,7 @@ class TemporaryFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path add(std::string_view name, std::string_view content) const {
-    const auto path = path_ / name;
+    std::filesystem::path path = path_ / name;
     std::ofstream(path, std::ios::binary) << content;
     return path;
   }

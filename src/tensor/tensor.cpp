@@ -10,6 +10,12 @@ std::uint64_t Tensor::values() const {
   return n;
 }
 
+std::uint64_t Tensor::rows() const {
+  std::uint64_t n = 1;
+  for (std::size_t d = 0; d + 1 < shape.size(); ++d) n *= shape[d];
+  return n;
+}
+
 std::optional<std::uint64_t> tensor_bytes(DType dtype, std::span<const std::uint64_t> shape) {
   if (shape.empty()) return row_bytes(dtype, 1);
   const auto row = row_bytes(dtype, shape.back());

@@ -25,7 +25,7 @@ struct Tensor {
 
   std::uint64_t values() const;
   std::uint64_t cols() const { return shape.empty() ? 1 : shape.back(); }
-  std::uint64_t rows() const { return shape.empty() ? 1 : values() / cols(); }
+  std::uint64_t rows() const;  // product of all extents but the last; 1 for none
 };
 
 // Bytes of a tensor of that type and shape, outermost extent first; nullopt when its rows are no whole number of blocks

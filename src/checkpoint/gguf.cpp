@@ -1,6 +1,7 @@
 #include "checkpoint/gguf.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <string>
 #include <utility>
@@ -326,6 +327,14 @@ void Gguf::Parser::place_tensors() {
     tensor.file_offset = data_begin + extent.offset;
     tensor.bytes = bytes_.subspan(tensor.file_offset, extent.bytes);
   }
+}
+
+bool is_gguf_file(const std::filesystem::path& path) {
+  const File file(path);
+  std::array<char, kMagicBytes> magic{};
+  if (file.size_bytes() < magic.size()) return false;
+  file.read_at(0, std::as_writable_bytes(std::span(magic)));
+  return std::string_view(magic.data(), magic.size()) == kMagic;
 }
 
 Gguf::Gguf(const std::filesystem::path& path, GgufLimits limits) : file_(path) {

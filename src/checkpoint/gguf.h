@@ -23,6 +23,9 @@ struct GgufLimits {
   std::uint64_t max_string_bytes = std::uint64_t{16} << 20;
 };
 
+// True when the file begins as a GGUF file does. Throws Error as File.
+bool is_gguf_file(const std::filesystem::path& path);
+
 class Gguf final : public Checkpoint {
  public:
   // Throws Error: kNotFound; kBadFile naming file, tensor or key, expected and found; kUnsupported for another version,

@@ -3,18 +3,16 @@
 #include <system_error>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "checkpoint/gguf.h"
 #include "checkpoint/safetensors.h"
 #include "model/load_decoder.h"
+#include "model/read_chat_template.h"
 #include "text/load_tokenizer.h"
 
 namespace carat {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kMaxTemplateBytes = std::uint64_t{4} << 20;
 
 bool is_file(const fs::path& path) {
   std::error_code error;
@@ -31,16 +29,6 @@ std::string find_prefix(const Checkpoint& checkpoint) {
                                        "whole Gemma checkpoint?"));
 }
 
-// The template beside a Hugging Face checkpoint: chat_template.jinja, or an entry of tokenizer_config.json.
-std::string read_folder_template(const fs::path& folder) {
-  if (is_file(folder / "chat_template.jinja")) return read_text_file(folder / "chat_template.jinja", kMaxTemplateBytes);
-  const fs::path config = folder / "tokenizer_config.json";
-  if (!is_file(config)) return {};
-  const json::value document = parse_json_file(config);
-  if (!document.is_object()) return {};
-  return std::string(find_string(document.get_object(), "chat_template", config.string()).value_or(""));
-}
-
 }  // namespace
 
 std::shared_ptr<const Model> Model::load(const fs::path& path) {
@@ -53,7 +41,7 @@ std::shared_ptr<const Model> Model::load(const fs::path& path) {
     style.names = NameStyle::kHuggingFace;
     style.prefix = find_prefix(*model->checkpoint_);
     style.is_norm_minus_one = model->config_.architecture == "gemma3";
-    model->chat_template_ = read_folder_template(path);
+    model->chat_template_ = read_chat_template(path);
   } else {
     auto gguf = std::make_unique<Gguf>(path);
     model->config_ = config_from_gguf(*gguf);

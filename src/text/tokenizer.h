@@ -35,6 +35,8 @@ class Tokenizer {
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = false) const;
 
   const Vocab& vocab() const { return vocab_; }
+  // The tokens that parse_special finds.
+  const AddedTokens& added_tokens() const { return added_; }
 
  private:
   void encode_text(std::string_view text, bool parse_special, std::vector<std::int32_t>& ids) const;

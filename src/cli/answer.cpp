@@ -1,0 +1,116 @@
+#include "cli/answer.h"
+
+#include <algorithm>
+#include <limits>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "cli/stopwatch.h"
+#include "sampling/sampler.h"
+
+namespace carat {
+
+namespace {
+
+double rate(std::size_t tokens, double seconds) {
+  return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
+}
+
+// How many of the prompt's tokens the session holds already; the last one has to go in again, for its logits.
+std::size_t held_prefix(const Session& session, std::span<const std::int32_t> prompt) {
+  const std::vector<std::int32_t>& held = session.tokens();
+  const auto [end, ignored] = std::mismatch(prompt.begin(), prompt.end(), held.begin(), held.end());
+  return std::min(static_cast<std::size_t>(end - prompt.begin()), prompt.size() - 1);
+}
+
+}  // namespace
+
+std::string_view finish_reason_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kInterrupted:
+      return "interrupted";
+  }
+  return "";
+}
+
+double AnswerStats::prefill_rate() const {
+  return rate(prompt_tokens - reused_tokens, prefill_seconds);
+}
+
+double AnswerStats::generation_rate() const {
+  return rate(generated_tokens, generation_seconds);
+}
+
+Answer generate_answer(Session& session, std::span<const std::int32_t> prompt, const AnswerOptions& options,
+                       const std::function<void(std::int32_t)>& on_token, const std::function<bool()>& is_cancelled) {
+  if (prompt.size() > session.context()) {
+    throw Error(ErrorKind::kBadInput, str("the prompt has ", prompt.size(), " tokens, the context holds ",
+                                          session.context(), ". Shorten it, or give a longer context with --ctx."));
+  }
+  const Vocab& vocab = session.model().tokenizer().vocab();
+  SamplingParams params = options.sampling;
+  if (options.ignores_end) {
+    for (const std::int32_t id : vocab.ends()) {
+      params.logit_bias.push_back({id, -std::numeric_limits<double>::infinity()});
+    }
+  }
+  Sampler sampler(params, session.model().config().decoder.vocab);
+  Random random(params.seed ? *params.seed : fresh_seed());
+
+  Answer answer;
+  AnswerStats& stats = answer.stats;
+  stats.prompt_tokens = prompt.size();
+  stats.reused_tokens = held_prefix(session, prompt);
+  session.rewind(stats.reused_tokens);
+
+  const Stopwatch prefill;
+  std::span<const float> logits;
+  try {
+    logits = session.append(prompt.subspan(stats.reused_tokens), is_cancelled);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kCancelled) throw;
+    answer.finish_reason = FinishReason::kInterrupted;
+    return answer;
+  }
+  stats.prefill_seconds = prefill.seconds();
+
+  const Stopwatch generation;
+  while (true) {
+    if (is_cancelled && is_cancelled()) {
+      answer.finish_reason = FinishReason::kInterrupted;
+      break;
+    }
+    const std::int32_t id = sampler.sample(logits, session.tokens(), random).token;
+    ++stats.generated_tokens;
+    if (!options.ignores_end && vocab.is_end(id)) break;
+    on_token(id);
+    if (stats.generated_tokens == options.max_tokens || session.position() == session.context()) {
+      answer.finish_reason = FinishReason::kLength;
+      break;
+    }
+    logits = session.append(std::span(&id, 1));
+  }
+  stats.generation_seconds = generation.seconds();
+  return answer;
+}
+
+std::string stats_text(const AnswerStats& stats, const Session& session) {
+  std::ostringstream out;
+  out.precision(1);
+  out << std::fixed << "prompt " << stats.prompt_tokens << " tokens";
+  if (stats.reused_tokens > 0) out << " (" << stats.reused_tokens << " in the cache)";
+  out << ", " << stats.prefill_rate() << " tokens/s; answer " << stats.generated_tokens << " tokens, "
+      << stats.generation_rate() << " tokens/s\n";
+  const ResidentMemory resident = resident_memory();
+  const auto mebibytes = [](std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  out << "memory " << mebibytes(resident.total) << " MiB, of which " << mebibytes(resident.file)
+      << " MiB are the model's file; " << session.threads() << " threads, " << session.isa() << "\n";
+  return out.str();
+}
+
+}  // namespace carat

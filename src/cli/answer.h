@@ -1,0 +1,53 @@
+// One answer: a prompt goes into a session, sampled tokens come out until something ends them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/session.h"
+#include "sampling/sampling_params.h"
+
+namespace carat {
+
+enum class FinishReason { kStop, kLength, kInterrupted };
+
+// "stop", "length", "interrupted".
+std::string_view finish_reason_name(FinishReason reason);
+
+struct AnswerOptions {
+  SamplingParams sampling;
+  std::size_t max_tokens = 0;  // 0: until the context is full
+  bool ignores_end = false;    // tokens that end an answer are banned
+};
+
+struct AnswerStats {
+  std::size_t prompt_tokens = 0;
+  std::size_t reused_tokens = 0;  // of the prompt, still in the session's cache
+  std::size_t generated_tokens = 0;
+  double prefill_seconds = 0;
+  double generation_seconds = 0;
+
+  double prefill_rate() const;     // tokens a second
+  double generation_rate() const;  // tokens a second
+};
+
+struct Answer {
+  FinishReason finish_reason = FinishReason::kStop;
+  AnswerStats stats;
+};
+
+// Brings the session to `prompt`, keeping what it already holds of it, and generates. on_token gets every token that
+// belongs to the answer, not the one that ends it. is_cancelled is asked for each token and each chunk of the prompt.
+// prompt is not empty. Throws Error(kBadInput) where it doesn't fit into the context.
+Answer generate_answer(Session& session, std::span<const std::int32_t> prompt, const AnswerOptions& options,
+                       const std::function<void(std::int32_t)>& on_token,
+                       const std::function<bool()>& is_cancelled = {});
+
+// "prompt 12 tokens, 340.1 tokens/s; answer 80 tokens, 21.3 tokens/s; memory ...\n"
+std::string stats_text(const AnswerStats& stats, const Session& session);
+
+}  // namespace carat

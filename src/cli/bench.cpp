@@ -1,0 +1,234 @@
+// `carat bench`: how fast a model reads a prompt and writes an answer on this machine.
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/stopwatch.h"
+#include "cli/terminal.h"
+#include "cli/weight_traffic.h"
+#include "engine/session.h"
+#include "sampling/random.h"
+
+namespace carat {
+
+namespace {
+
+struct BenchOptions {
+  std::string model;
+  std::vector<std::size_t> prompt{512};
+  std::vector<std::size_t> generated{128};
+  std::vector<std::size_t> depth{0};
+  std::vector<std::size_t> threads{0};
+  std::size_t repetitions = 5;
+  ComputeFlags compute;
+  bool is_json = false;
+  bool is_csv = false;
+};
+
+// Either a prompt of so many tokens goes in at once, or so many tokens one by one, behind `depth` others.
+struct Test {
+  std::size_t prompt = 0;
+  std::size_t generated = 0;
+  std::size_t depth = 0;
+
+  std::size_t tokens() const { return prompt + generated; }
+  std::string name() const {
+    const std::string what = prompt > 0 ? str("pp", prompt) : str("tg", generated);
+    return depth > 0 ? str(what, " @ d", depth) : what;
+  }
+};
+
+struct Result {
+  Test test;
+  std::size_t threads = 0;
+  std::string isa;
+  std::vector<double> rates{};  // tokens a second of each repetition
+  double mean = 0;
+  double deviation = 0;  // of the samples
+  double median = 0;
+  double weight_gigabytes_per_second = 0;  // generation only
+};
+
+std::vector<std::int32_t> random_tokens(std::size_t count, std::size_t vocab, Random& random) {
+  std::vector<std::int32_t> ids(count);
+  for (std::int32_t& id : ids) id = static_cast<std::int32_t>(random.next() % vocab);
+  return ids;
+}
+
+// Seconds that the test's tokens take; those of the depth are not counted.
+double run_once(Session& session, const Test& test, Random& random) {
+  const std::size_t vocab = session.model().config().decoder.vocab;
+  session.rewind(0);
+  if (test.depth > 0) session.append(random_tokens(test.depth, vocab, random));
+  const std::vector<std::int32_t> ids = random_tokens(test.tokens(), vocab, random);
+  const Stopwatch watch;
+  if (test.prompt > 0) {
+    session.append(ids);
+  } else {
+    for (const std::int32_t id : ids) session.append(std::span(&id, 1));
+  }
+  return watch.seconds();
+}
+
+void summarise(Result& result) {
+  const auto n = static_cast<double>(result.rates.size());
+  for (const double rate : result.rates) result.mean += rate / n;
+  double squares = 0;
+  for (const double rate : result.rates) squares += (rate - result.mean) * (rate - result.mean);
+  result.deviation = result.rates.size() > 1 ? std::sqrt(squares / (n - 1)) : 0;
+  std::vector<double> sorted = result.rates;
+  std::sort(sorted.begin(), sorted.end());
+  const std::size_t middle = sorted.size() / 2;
+  result.median = sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+std::vector<Test> tests_of(const BenchOptions& options) {
+  std::vector<Test> tests;
+  for (const std::size_t depth : options.depth) {
+    for (const std::size_t n : options.prompt) {
+      if (n > 0) tests.push_back({.prompt = n, .depth = depth});
+    }
+    for (const std::size_t n : options.generated) {
+      if (n > 0) tests.push_back({.generated = n, .depth = depth});
+    }
+  }
+  if (tests.empty()) throw Error(ErrorKind::kBadInput, "nothing to measure: both -p and -n are 0.");
+  return tests;
+}
+
+json::object to_json(const Result& result, const BenchOptions& options, const Model& model) {
+  json::array samples(result.rates.begin(), result.rates.end());
+  json::object out{{"model", options.model},
+                   {"architecture", model.config().architecture},
+                   {"test", result.test.name()},
+                   {"n_prompt", result.test.prompt},
+                   {"n_gen", result.test.generated},
+                   {"n_depth", result.test.depth},
+                   {"n_threads", result.threads},
+                   {"isa", result.isa},
+                   {"activations", options.compute.activations},
+                   {"kv_type", options.compute.kv_type},
+                   {"avg_ts", result.mean},
+                   {"stddev_ts", result.deviation},
+                   {"median_ts", result.median},
+                   {"samples_ts", std::move(samples)}};
+  if (result.test.generated > 0) out["weight_gb_per_s"] = result.weight_gigabytes_per_second;
+  return out;
+}
+
+std::string csv_text(const std::vector<Result>& results, const BenchOptions& options) {
+  std::ostringstream out;
+  out << "test,n_prompt,n_gen,n_depth,n_threads,isa,activations,kv_type,avg_ts,stddev_ts,median_ts,weight_gb_per_s\n";
+  for (const Result& result : results) {
+    out << result.test.name() << ',' << result.test.prompt << ',' << result.test.generated << ',' << result.test.depth
+        << ',' << result.threads << ',' << result.isa << ',' << options.compute.activations << ','
+        << options.compute.kv_type << ',' << result.mean << ',' << result.deviation << ',' << result.median << ',';
+    if (result.test.generated > 0) out << result.weight_gigabytes_per_second;
+    out << '\n';
+  }
+  return out.str();
+}
+
+std::string table_text(const std::vector<Result>& results) {
+  std::ostringstream out;
+  out << "| test                 | threads | isa          |  tokens/s mean |  stddev |  median | weights GB/s |\n"
+      << "|----------------------|--------:|--------------|---------------:|--------:|--------:|-------------:|\n";
+  for (const Result& result : results) {
+    out << std::fixed << std::setprecision(2) << "| " << std::left << std::setw(20) << result.test.name() << " | "
+        << std::right << std::setw(7) << result.threads << " | " << std::left << std::setw(12) << result.isa << " | "
+        << std::right << std::setw(14) << result.mean << " | " << std::setw(7) << result.deviation << " | "
+        << std::setw(7) << result.median << " | " << std::setw(12);
+    if (result.test.generated > 0) {
+      out << result.weight_gigabytes_per_second;
+    } else {
+      out << "";
+    }
+    out << " |\n";
+  }
+  return out.str();
+}
+
+std::vector<Result> measure(const BenchOptions& options, const std::shared_ptr<const Model>& model,
+                            const std::vector<Test>& tests) {
+  const std::uint64_t bytes_per_token = weight_bytes_per_token(model->weights(), model->config().decoder);
+  SessionOptions session_flags = session_options(options.compute);
+  for (const Test& test : tests) {
+    session_flags.context = std::max(session_flags.context, test.depth + test.tokens());
+  }
+  Random random(1);  // the same tokens in every run
+  std::vector<Result> results;
+  for (const std::size_t threads : options.threads) {
+    ComputeOptions compute = compute_options(options.compute);
+    compute.threads = threads;
+    Session session(model, compute, session_flags);
+    for (const Test& test : tests) {
+      Result result{.test = test, .threads = session.threads(), .isa = std::string(session.isa())};
+      // Warm up: pages of the mapping and of the cache are touched for the first time.
+      run_once(session, {.prompt = std::min<std::size_t>(test.prompt, 32), .generated = test.prompt > 0 ? 0U : 1U},
+               random);
+      for (std::size_t i = 0; i < options.repetitions; ++i) {
+        const double seconds = run_once(session, test, random);
+        result.rates.push_back(static_cast<double>(test.tokens()) / seconds);
+      }
+      summarise(result);
+      result.weight_gigabytes_per_second = result.mean * static_cast<double>(bytes_per_token) * 1e-9;
+      results.push_back(std::move(result));
+    }
+  }
+  return results;
+}
+
+void run_bench(const BenchOptions& options) {
+  const std::vector<Test> tests = tests_of(options);
+  const auto model = Model::load(options.model);
+  const std::vector<Result> results = measure(options, model, tests);
+  if (options.is_json) {
+    json::array list;
+    for (const Result& result : results) list.push_back(to_json(result, options, *model));
+    write_stdout(json::serialize(list) + "\n");
+  } else {
+    write_stdout(options.is_csv ? csv_text(results, options) : table_text(results));
+  }
+}
+
+void add_counts(CLI::App& verb, const char* names, std::vector<std::size_t>& counts, const char* what) {
+  verb.add_option(names, counts, what)
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(std::size_t{0}, kMaxContext))
+      ->type_name("N,...")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void define_bench(CLI::App& root, Action& action) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App& verb = add_verb(root, "bench", "Measure the speed of a model on this machine",
+                            "carat bench model.gguf -p 512 -n 128 -d 0,4096");
+  add_model(verb, options->model);
+  add_counts(verb, "-p,--n-prompt", options->prompt, "Tests that read so many tokens at once; 0: none");
+  add_counts(verb, "-n,--n-gen", options->generated, "Tests that generate so many tokens; 0: none");
+  add_counts(verb, "-d,--n-depth", options->depth, "Tokens in the context before each test");
+  verb.add_option("-r,--repetitions", options->repetitions, "How often each test is run")
+      ->check(CLI::Range(1, 10000))
+      ->type_name("N")
+      ->capture_default_str();
+  verb.add_flag("--json", options->is_json, "Print a JSON list, one object for each test");
+  verb.add_flag("--csv", options->is_csv, "Print comma-separated values")->excludes("--json");
+  verb.add_option("-t,--threads", options->threads, "Threads (default: one for each physical core)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(std::size_t{1}, kMaxThreads))
+      ->type_name("N,...")
+      ->group(kComputingGroup);
+  add_kernel_flags(verb, options->compute);
+  set_action(verb, action, options, run_bench);
+}
+
+}  // namespace carat

@@ -1,0 +1,300 @@
+#include "cli/chat.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/unicode.h"
+#include "cli/answer_printer.h"
+#include "cli/line_editor.h"
+#include "cli/suggest.h"
+#include "cli/terminal.h"
+
+namespace carat {
+
+namespace {
+
+// Text of one line from what stands behind a command.
+std::string trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  return std::string(text.substr(begin, text.find_last_not_of(" \t") - begin + 1));
+}
+
+void say(std::string_view text) {
+  write_stderr(text);
+  if (!text.ends_with('\n')) write_stderr("\n");
+}
+
+class Chat {
+ public:
+  Chat(Responder& responder, const RunOptions& options);
+  void run();
+
+ private:
+  struct Command {
+    std::string name;  // "/set"
+    std::string arguments;
+    std::string what;
+    void (Chat::*action)(const std::string& argument);
+  };
+  static const std::vector<Command>& commands();
+  static std::vector<std::string> command_names();
+
+  void handle(const std::string& message);
+  void do_command(const std::string& line);
+  void answer();
+  bool drop_last_answer();
+
+  void help(const std::string& argument);
+  void bye(const std::string& argument);
+  void clear(const std::string& argument);
+  void regenerate(const std::string& argument);
+  void undo(const std::string& argument);
+  void set_system(const std::string& argument);
+  void set(const std::string& argument);
+  void show(const std::string& argument);
+  void think(const std::string& argument);
+  void stats(const std::string& argument);
+  void save(const std::string& argument);
+  void load(const std::string& argument);
+
+  Responder& responder_;
+  RunOptions options_;
+  InterruptGuard guard_;
+  LineEditor editor_;
+  json::array messages_;  // without the system message
+  AnswerStats last_stats_;
+  bool is_leaving_ = false;
+};
+
+const std::vector<Chat::Command>& Chat::commands() {
+  static const std::vector<Command> kCommands{
+      {"/help", "", "this list", &Chat::help},
+      {"/bye", "", "leave (Ctrl-D does too)", &Chat::bye},
+      {"/clear", "", "forget the conversation", &Chat::clear},
+      {"/regen", "", "answer the last message again", &Chat::regenerate},
+      {"/undo", "", "forget the last message and its answer", &Chat::undo},
+      {"/system", "TEXT", "set the system message; without TEXT: remove it", &Chat::set_system},
+      {"/set", "NAME VALUE", "set a sampling parameter; /show lists them", &Chat::set},
+      {"/show", "", "model, settings and length of the conversation", &Chat::show},
+      {"/think", "on|off", "let the model think before it answers", &Chat::think},
+      {"/stats", "", "speed of the last answer, memory", &Chat::stats},
+      {"/save", "FILE", "write the conversation as JSON", &Chat::save},
+      {"/load", "FILE", "go on with a saved conversation", &Chat::load},
+  };
+  return kCommands;
+}
+
+std::vector<std::string> Chat::command_names() {
+  std::vector<std::string> names;
+  for (const Command& command : commands()) names.push_back(command.name);
+  return names;
+}
+
+Chat::Chat(Responder& responder, const RunOptions& options)
+    : responder_(responder),
+      options_(options),
+      editor_(guard_, options.has_history ? default_history_file() : std::filesystem::path(), command_names()) {}
+
+void Chat::run() {
+  say(responder_.has_template() ? "Type a message, or /help. Ctrl-C stops an answer, Ctrl-D leaves."
+                                : "This is a base model: it continues what you type. /help lists commands.");
+  bool was_interrupted = false;
+  while (!is_leaving_) {
+    guard_.clear();
+    const LineResult input = editor_.read_message(">>> ", "... ");
+    if (input.event == LineResult::Event::kEnd) {
+      write_stdout("\n");
+      return;
+    }
+    if (input.event == LineResult::Event::kInterrupt) {
+      write_stdout("\n");
+      if (!input.text.empty()) continue;  // only took back what was typed
+      if (was_interrupted) return;
+      say("To leave, press Ctrl-C once more or Ctrl-D, or type /bye.");
+      was_interrupted = true;
+      continue;
+    }
+    was_interrupted = false;
+    try {
+      handle(input.text);
+    } catch (const Error& error) {
+      say(str("carat: ", error.what()));
+    }
+  }
+}
+
+void Chat::handle(const std::string& message) {
+  if (trimmed(message).empty()) return;
+  if (message.starts_with('/') && message.find('\n') == std::string::npos) {
+    do_command(message);
+    return;
+  }
+  if (!is_valid_utf8(message)) throw Error(ErrorKind::kBadInput, "the message is not UTF-8.");
+  messages_.push_back({{"role", "user"}, {"content", message}});
+  answer();
+}
+
+void Chat::do_command(const std::string& line) {
+  const std::size_t blank = line.find_first_of(" \t");
+  const std::string name = line.substr(0, blank);
+  const std::string argument = blank == std::string::npos ? "" : trimmed(line.substr(blank));
+  for (const Command& command : commands()) {
+    if (command.name != name) continue;
+    (this->*command.action)(argument);
+    return;
+  }
+  const auto meant = nearest_name(name, command_names());
+  throw Error(ErrorKind::kBadInput, str("there is no command ", printable(name), ". ",
+                                        meant ? str("Did you mean ", *meant, "?") : "/help lists them."));
+}
+
+// Answers the last message. Where that fails the message is taken back, so that the next one starts clean.
+void Chat::answer() {
+  const bool is_terminal = stdout_is_terminal();
+  AnswerPrinter printer(
+      {.is_terminal = is_terminal, .has_color = wants_color(options_.color, is_terminal), .shows_thinking = true});
+  const ReplySink sink{[&](std::string_view text) { printer.content(text); },
+                       [&](std::string_view text) { printer.thinking(text); }};
+  const auto is_cancelled = [this] { return guard_.is_interrupted(); };
+  try {
+    Reply reply;
+    if (responder_.has_template() && !options_.is_raw) {
+      json::array messages = messages_;
+      if (!options_.system.empty()) {
+        messages.insert(messages.begin(), json::object{{"role", "system"}, {"content", options_.system}});
+      }
+      reply = responder_.reply(messages, options_.think == "on", options_.answer, sink, is_cancelled);
+    } else {
+      const json::string& text = messages_.back().at("content").as_string();
+      reply = responder_.complete(text, options_.is_raw, options_.answer, sink, is_cancelled);
+    }
+    printer.finish();
+    last_stats_ = reply.answer.stats;
+    messages_.push_back({{"role", "assistant"}, {"content", reply.content}});
+    if (reply.answer.finish_reason == FinishReason::kInterrupted) say("(stopped)");
+    if (reply.answer.finish_reason == FinishReason::kLength) say("(reached the limit of tokens)");
+    if (options_.has_stats) say(stats_text(last_stats_, responder_.session()));
+  } catch (const Error&) {
+    printer.finish();
+    messages_.pop_back();
+    throw;
+  }
+}
+
+bool Chat::drop_last_answer() {
+  if (messages_.empty() || messages_.back().at("role") != "assistant") return false;
+  messages_.pop_back();
+  return true;
+}
+
+void Chat::help(const std::string&) {
+  std::ostringstream out;
+  for (const Command& command : commands()) {
+    std::string name = command.name + " " + command.arguments;
+    name.resize(std::max<std::size_t>(name.size(), 20), ' ');
+    out << name << command.what << '\n';
+  }
+  out << "A message that begins with \"\"\" goes on until a line ends with \"\"\"; one that ends with \\ goes on with "
+         "the "
+         "next line.\nCtrl-R searches what was typed before.\n";
+  say(out.str());
+}
+
+void Chat::bye(const std::string&) {
+  is_leaving_ = true;
+}
+
+void Chat::clear(const std::string&) {
+  messages_.clear();
+  say("The conversation is forgotten.");
+}
+
+void Chat::regenerate(const std::string&) {
+  drop_last_answer();
+  if (messages_.empty()) throw Error(ErrorKind::kBadInput, "there is no message to answer yet.");
+  answer();
+}
+
+void Chat::undo(const std::string&) {
+  drop_last_answer();
+  if (messages_.empty()) throw Error(ErrorKind::kBadInput, "there is nothing to undo.");
+  messages_.pop_back();
+  say(str("Taken back; ", messages_.size(), " messages are left."));
+}
+
+void Chat::set_system(const std::string& argument) {
+  options_.system = argument;
+  say(argument.empty() ? "There is no system message now." : "The system message is set.");
+}
+
+void Chat::set(const std::string& argument) {
+  const std::size_t blank = argument.find_first_of(" \t");
+  if (blank == std::string::npos) throw Error(ErrorKind::kBadInput, "/set takes a name and a value: /set top-k 20");
+  SamplingParams params = options_.answer.sampling;
+  set_sampling_param(params, argument.substr(0, blank), trimmed(argument.substr(blank)));
+  validate(params, responder_.session().model().config().decoder.vocab);
+  options_.answer.sampling = params;
+}
+
+void Chat::show(const std::string&) {
+  const Session& session = responder_.session();
+  say(str("model               ", printable(session.model().path().string(), 4096), "\ncontext             ",
+          session.position(), " of ", session.context(), " tokens\nmessages            ", messages_.size(),
+          "\nsystem              ", options_.system.empty() ? "none" : printable(options_.system, 1000),
+          "\nthink               ", options_.think, "\n", sampling_params_text(options_.answer.sampling)));
+}
+
+void Chat::think(const std::string& argument) {
+  if (argument != "on" && argument != "off") throw Error(ErrorKind::kBadInput, "/think takes on or off.");
+  options_.think = argument;
+}
+
+void Chat::stats(const std::string&) {
+  say(stats_text(last_stats_, responder_.session()));
+}
+
+void Chat::save(const std::string& argument) {
+  if (argument.empty()) throw Error(ErrorKind::kBadInput, "/save takes the name of a file.");
+  std::ofstream file(argument);
+  file << json::serialize(json::object{{"system", options_.system}, {"messages", messages_}}) << '\n';
+  file.close();
+  if (!file) {
+    throw Error(ErrorKind::kBadInput,
+                str(printable(argument), ": can't be written. Check the folder's permissions and free space."));
+  }
+  say(str(messages_.size(), " messages are saved."));
+}
+
+void Chat::load(const std::string& argument) {
+  if (argument.empty()) throw Error(ErrorKind::kBadInput, "/load takes the name of a file.");
+  const std::string where = printable(argument);
+  const json::value saved = parse_json(read_input_file(argument), where, ErrorKind::kBadInput);
+  const auto bad = [&where] { return Error(ErrorKind::kBadInput, where + ": is no conversation that /save wrote."); };
+  const json::object* object = saved.if_object();
+  const json::value* messages = object != nullptr ? find_member(*object, "messages") : nullptr;
+  if (messages == nullptr || !messages->is_array()) throw bad();
+  for (const json::value& message : messages->get_array()) {
+    const json::object* entry = message.if_object();
+    if (entry == nullptr) throw bad();
+    for (const char* key : {"role", "content"}) {
+      const json::value* member = find_member(*entry, key);
+      if (member == nullptr || !member->is_string()) throw bad();
+    }
+  }
+  const json::value* system = find_member(*object, "system");
+  if (system != nullptr && !system->is_string()) throw bad();
+  messages_ = messages->get_array();
+  options_.system = system != nullptr ? std::string(system->get_string()) : "";
+  say(str(messages_.size(), " messages are loaded."));
+}
+
+}  // namespace
+
+void chat(Responder& responder, const RunOptions& options) {
+  Chat(responder, options).run();
+}
+
+}  // namespace carat

@@ -1,0 +1,17 @@
+#include "cli/debug.h"
+
+namespace carat {
+
+void define_debug(CLI::App& root, Action& action) {
+  CLI::App& debug = add_verb(root, "debug", "Look into single steps: token ids, prompts, logits",
+                             "carat debug tokenize tokenizer.json --jsonl texts.jsonl");
+  debug.require_subcommand(1);
+  define_debug_tokenize(debug, action);
+  define_debug_detokenize(debug, action);
+  define_debug_render(debug, action);
+  define_debug_parse(debug, action);
+  define_debug_logits(debug, action);
+  define_debug_generate(debug, action);
+}
+
+}  // namespace carat

@@ -1,0 +1,94 @@
+// `carat debug logits` and `generate`: the forward pass, exact unless asked otherwise.
+#include <algorithm>
+
+#include "base/error.h"
+#include "cli/debug.h"
+#include "cli/json_lines.h"
+#include "cli/npy.h"
+#include "cli/options.h"
+#include "cli/terminal.h"
+#include "engine/session.h"
+
+namespace carat {
+
+namespace {
+
+struct ModelOptions {
+  std::string model;
+  std::string tokens;
+  std::string out;
+  std::size_t max_tokens = 16;
+  ComputeFlags compute{.activations = "f32", .kv_type = "f32"};
+};
+
+std::vector<std::int32_t> read_tokens(const std::string& file) {
+  const std::vector<std::int32_t> ids =
+      ids_from_json(parse_json(read_input_file(file), file, ErrorKind::kBadInput), file);
+  if (ids.empty()) throw Error(ErrorKind::kBadInput, file + ": holds no tokens.");
+  return ids;
+}
+
+// A session for `tokens` tokens, if --ctx says nothing else.
+Session make_session(const ModelOptions& options, std::size_t tokens) {
+  SessionOptions session = session_options(options.compute);
+  if (session.context == 0) session.context = tokens;
+  return {Model::load(options.model), compute_options(options.compute), session};
+}
+
+void run_logits(const ModelOptions& options) {
+  const std::vector<std::int32_t> ids = read_tokens(options.tokens);
+  Session session = make_session(options, ids.size());
+  NpyWriter writer(options.out, ids.size(), session.model().config().decoder.vocab);
+  session.append_all_logits(ids, [&](std::size_t, MatView<const float> logits) {
+    for (std::size_t row = 0; row < logits.rows(); ++row) writer.append(logits.row(row));
+  });
+  writer.finish();
+}
+
+void run_generate(const ModelOptions& options) {
+  const std::vector<std::int32_t> ids = read_tokens(options.tokens);
+  Session session = make_session(options, ids.size() + options.max_tokens);
+  json::array generated;
+  std::span<const float> logits = session.append(ids);
+  while (generated.size() < options.max_tokens) {
+    const auto best = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    generated.push_back(best);
+    if (generated.size() < options.max_tokens) logits = session.append(std::span(&best, 1));
+  }
+  write_stdout(json::serialize(generated) + "\n");
+}
+
+CLI::App& add_model_command(CLI::App& debug, ModelOptions& options, const char* name, const char* what,
+                            const char* example) {
+  CLI::App& verb = add_verb(debug, name, what, example);
+  add_model(verb, options.model);
+  verb.add_option("--tokens", options.tokens, "A JSON array of token ids; - for stdin")->required()->type_name("FILE");
+  add_compute_flags(verb, options.compute);
+  return verb;
+}
+
+}  // namespace
+
+void define_debug_logits(CLI::App& debug, Action& action) {
+  auto options = std::make_shared<ModelOptions>();
+  CLI::App& verb = add_model_command(debug, *options, "logits", "Write the logits after every token",
+                                     "carat debug logits model.gguf --tokens ids.json --out logits.npy");
+  verb.add_option("--out", options->out, "Where to write a float32 .npy file, [tokens, vocabulary]")
+      ->required()
+      ->type_name("FILE");
+  set_action(verb, action, options, run_logits);
+}
+
+void define_debug_generate(CLI::App& debug, Action& action) {
+  auto options = std::make_shared<ModelOptions>();
+  CLI::App& verb =
+      add_model_command(debug, *options, "generate", "Continue greedily, past any end, and print the new token ids",
+                        "carat debug generate model.gguf --tokens ids.json --max-tokens 16");
+  verb.add_option("--max-tokens", options->max_tokens, "How many tokens to generate")
+      ->check(CLI::Range(std::size_t{0}, kMaxContext))
+      ->type_name("N")
+      ->capture_default_str();
+  set_action(verb, action, options, run_generate);
+}
+
+}  // namespace carat

@@ -1,0 +1,36 @@
+#include "cli/json_lines.h"
+
+#include <gtest/gtest.h>
+
+namespace carat {
+namespace {
+
+TEST(Base64, GoesThereAndBack) {
+  // RFC 4648, section 10.
+  for (const auto& [bytes, text] : std::vector<std::pair<std::string, std::string>>{
+           {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}}) {
+    EXPECT_EQ(base64_encode(bytes), text);
+    EXPECT_EQ(base64_decode(text), bytes);
+  }
+  std::string all;
+  for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
+  EXPECT_EQ(base64_decode(base64_encode(all)), all);
+}
+
+TEST(Base64, RefusesWhatIsNone) {
+  for (const char* text : {"Zg", "Zg=", "Z===", "=Zg=", "Zg==Zg==", "Z\ng=", "Zg_-", "===="}) {
+    EXPECT_EQ(base64_decode(text), std::nullopt) << text;
+  }
+}
+
+TEST(Ids, AreIntegersOfThirtyOneBits) {
+  const auto ids = [](const char* text) { return ids_from_json(parse_json(text, "t", ErrorKind::kBadInput), "t"); };
+  EXPECT_EQ(ids("[]"), (std::vector<std::int32_t>{}));
+  EXPECT_EQ(ids("[2, 105, 2147483647]"), (std::vector<std::int32_t>{2, 105, 2147483647}));
+  for (const char* text : {"{}", "3", "[-1]", "[2147483648]", "[1.0]", "[\"1\"]", "[null]", "[[1]]"}) {
+    EXPECT_THROW(ids(text), Error) << text;
+  }
+}
+
+}  // namespace
+}  // namespace carat

@@ -1,0 +1,57 @@
+// Options that several verbs share, and how they become what the library takes.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/session.h"
+#include "sampling/sampling_params.h"
+
+namespace carat {
+
+inline constexpr std::size_t kMaxThreads = 1024;
+inline constexpr std::size_t kMaxContext = std::size_t{1} << 24;
+inline constexpr const char* kComputingGroup = "Computing";  // heads these options in --help
+
+// How a model is run.
+struct ComputeFlags {
+  std::size_t context = 0;
+  std::size_t threads = 0;
+  std::string isa{};
+  std::string activations = "i8";
+  std::string kv_type = "f16";
+};
+
+// The MODEL argument.
+void add_model(CLI::App& verb, std::string& model);
+// --kv-type, --isa, --activations; the defaults are those in flags.
+void add_kernel_flags(CLI::App& verb, ComputeFlags& flags);
+// The same with --ctx and --threads.
+void add_compute_flags(CLI::App& verb, ComputeFlags& flags);
+// --temperature and the other parameters of the sampler.
+void add_sampling_flags(CLI::App& verb, SamplingParams& params);
+
+ComputeOptions compute_options(const ComputeFlags& flags);  // refers to flags.isa
+SessionOptions session_options(const ComputeFlags& flags);
+
+// "12=-1.5" -> token 12, bias -1.5; "-inf" bans. nullopt where the text is something else.
+std::optional<LogitBias> parse_logit_bias(std::string_view text);
+
+// One setting of the sampler by its flag's name without dashes ("top-k"): for /set. Throws Error(kBadInput) for an
+// unknown name or a value that is no number. Ranges are checked by validate().
+void set_sampling_param(SamplingParams& params, std::string_view name, std::string_view value);
+// All of them with their values, a line each.
+std::string sampling_params_text(const SamplingParams& params);
+
+// A text file that a person names on the command line, "-" for stdin. Throws Error(kBadInput), whatever is wrong:
+// exit code 3 is for models.
+std::string read_input_file(const std::string& path);
+std::string read_stdin();
+
+}  // namespace carat

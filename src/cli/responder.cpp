@@ -1,0 +1,100 @@
+#include "cli/responder.h"
+
+#include "chat/chat_template.h"
+#include "chat/output_parser.h"
+#include "cli/encode_segments.h"
+#include "text/detokenizer.h"
+
+namespace carat {
+
+namespace {
+
+// Collects an answer and hands its pieces on.
+class Collector {
+ public:
+  Collector(Reply& reply, const ReplySink& sink) : reply_(reply), sink_(sink) {}
+
+  void content(std::string_view text) {
+    reply_.content += text;
+    if (!text.empty() && sink_.on_content) sink_.on_content(text);
+  }
+  void thinking(std::string_view text) {
+    reply_.thinking += text;
+    if (!text.empty() && sink_.on_thinking) sink_.on_thinking(text);
+  }
+  void parsed(const ParsedOutput& news) {
+    thinking(news.reasoning);
+    content(news.content);
+    content(news.unparsed);
+    for (const ToolCall& call : news.tool_calls) {
+      reply_.tool_calls.push_back(json::object{{"name", call.name}, {"arguments", call.arguments}});
+    }
+  }
+
+ private:
+  Reply& reply_;
+  const ReplySink& sink_;
+};
+
+}  // namespace
+
+Responder::Responder(std::shared_ptr<const Model> model, const ComputeOptions& compute, const SessionOptions& options)
+    : template_(model->chat_template().empty()
+                    ? nullptr
+                    : std::make_unique<const ChatTemplate>(std::string(model->chat_template()))),
+      session_(std::move(model), compute, options) {}
+
+Responder::~Responder() = default;
+
+bool Responder::has_template() const {
+  return template_ != nullptr;
+}
+
+Reply Responder::reply(const json::array& messages, bool thinks, const AnswerOptions& options, const ReplySink& sink,
+                       const std::function<bool()>& is_cancelled) {
+  const Tokenizer& tokenizer = session_.model().tokenizer();
+  const Vocab& vocab = tokenizer.vocab();
+  RenderOptions render;
+  render.enable_thinking = thinks;
+  if (vocab.bos()) render.bos_token = vocab.piece(*vocab.bos());
+  if (vocab.eos()) render.eos_token = vocab.piece(*vocab.eos());
+  const MarkedText prompt = template_->render(messages, nullptr, render);
+
+  Reply reply;
+  Collector collector(reply, sink);
+  OutputParser parser(prompt.view());
+  Detokenizer detokenizer(vocab, {.skip_special = true});
+  const auto on_token = [&](std::int32_t id) {
+    if (const auto control = control_token(vocab.piece(id))) {
+      parser.push(detokenizer.flush());
+      parser.push(*control);
+    } else {
+      parser.push(detokenizer.push(id));
+    }
+    collector.parsed(parser.take());
+  };
+  reply.answer = generate_answer(session_, encode_segments(tokenizer, prompt), options, on_token, is_cancelled);
+  parser.push(detokenizer.flush());
+  parser.finish();
+  collector.parsed(parser.take());
+  return reply;
+}
+
+Reply Responder::complete(std::string_view text, bool parses_special, const AnswerOptions& options,
+                          const ReplySink& sink, const std::function<bool()>& is_cancelled) {
+  const Tokenizer& tokenizer = session_.model().tokenizer();
+  const Vocab& vocab = tokenizer.vocab();
+  std::vector<std::int32_t> prompt = tokenizer.encode(text, {.add_bos = true, .parse_special = parses_special});
+  // A raw prompt may have written the token that begins a text itself.
+  if (prompt.size() > 1 && vocab.bos() == prompt[0] && prompt[1] == prompt[0]) prompt.erase(prompt.begin());
+
+  Reply reply;
+  Collector collector(reply, sink);
+  Detokenizer detokenizer(vocab, {.skip_special = true});
+  const auto on_token = [&](std::int32_t id) { collector.content(detokenizer.push(id)); };
+  reply.answer = generate_answer(session_, prompt, options, on_token, is_cancelled);
+  collector.content(detokenizer.flush());
+  return reply;
+}
+
+}  // namespace carat

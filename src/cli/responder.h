@@ -1,0 +1,52 @@
+// Responder: messages in, an answer out: the template, the tokenizer, the session and the parser of answers together.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "cli/answer.h"
+#include "engine/session.h"
+
+namespace carat {
+
+class ChatTemplate;
+
+// Called with pieces of text as they become certain.
+struct ReplySink {
+  std::function<void(std::string_view)> on_content;
+  std::function<void(std::string_view)> on_thinking;
+};
+
+struct Reply {
+  std::string content;
+  std::string thinking;
+  json::array tool_calls;  // [{name, arguments}]
+  Answer answer;
+};
+
+class Responder {
+ public:
+  // Throws as Session, and Error(kBadFile) for a template that can't be read.
+  Responder(std::shared_ptr<const Model> model, const ComputeOptions& compute, const SessionOptions& options);
+  ~Responder();
+
+  // True for an instruction model: one with a template.
+  bool has_template() const;
+  const Session& session() const { return session_; }
+
+  // Answers a conversation, [{role, content}]. What the session holds of it from the last time is not read again.
+  Reply reply(const json::array& messages, bool thinks, const AnswerOptions& options, const ReplySink& sink,
+              const std::function<bool()>& is_cancelled = {});
+  // Continues a text, without a template. parses_special: text such as <|turn> means the token.
+  Reply complete(std::string_view text, bool parses_special, const AnswerOptions& options, const ReplySink& sink,
+                 const std::function<bool()>& is_cancelled = {});
+
+ private:
+  std::unique_ptr<const ChatTemplate> template_;  // null for a base model
+  Session session_;
+};
+
+}  // namespace carat

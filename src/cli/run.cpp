@@ -1,0 +1,127 @@
+// `carat run`: one answer, or a chat.
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/unicode.h"
+#include "cli/answer_printer.h"
+#include "cli/chat.h"
+#include "cli/command.h"
+#include "cli/responder.h"
+#include "cli/run_options.h"
+#include "cli/terminal.h"
+
+namespace carat {
+
+namespace {
+
+// The PROMPT argument, and behind it, after an empty line, what comes through a pipe.
+std::string whole_prompt(const RunOptions& options) {
+  std::string prompt = options.prompt.value_or("");
+  if (!stdin_is_terminal()) {
+    const std::string piped = read_stdin();
+    if (!prompt.empty() && !piped.empty()) prompt += "\n\n";
+    prompt += piped;
+  }
+  if (!is_valid_utf8(prompt) || !is_valid_utf8(options.system)) {
+    throw Error(ErrorKind::kBadInput,
+                "the prompt is not UTF-8. Convert it first, for instance with `iconv -f WINDOWS-1252 -t UTF-8`.");
+  }
+  if (prompt.empty()) {
+    throw Error(ErrorKind::kBadInput, "the prompt is empty. Give one as an argument or through a pipe.");
+  }
+  return prompt;
+}
+
+json::object reply_json(const Reply& reply, const RunOptions& options) {
+  const AnswerStats& stats = reply.answer.stats;
+  return {{"model", options.model},
+          {"content", reply.content},
+          {"reasoning", reply.thinking.empty() ? json::value(nullptr) : json::value(reply.thinking)},
+          {"tool_calls", reply.tool_calls},
+          {"finish_reason", finish_reason_name(reply.answer.finish_reason)},
+          {"prompt_tokens", stats.prompt_tokens},
+          {"completion_tokens", stats.generated_tokens},
+          {"stats",
+           {{"prefill_seconds", stats.prefill_seconds},
+            {"prefill_tokens_per_second", stats.prefill_rate()},
+            {"generation_seconds", stats.generation_seconds},
+            {"generation_tokens_per_second", stats.generation_rate()},
+            {"resident_bytes", resident_memory().total}}}};
+}
+
+void answer_once(Responder& responder, const RunOptions& options, const std::string& prompt) {
+  const bool is_terminal = stdout_is_terminal();
+  AnswerPrinter printer({.is_terminal = is_terminal,
+                         .has_color = wants_color(options.color, is_terminal),
+                         .shows_thinking = is_terminal || options.shows_thinking,
+                         .is_buffered = options.is_buffered});
+  ReplySink sink;
+  if (!options.is_json) {
+    sink.on_content = [&](std::string_view text) { printer.content(text); };
+    sink.on_thinking = [&](std::string_view text) { printer.thinking(text); };
+  }
+
+  Reply reply;
+  if (options.is_raw || !responder.has_template()) {
+    reply = responder.complete(prompt, options.is_raw, options.answer, sink);
+  } else {
+    json::array messages;
+    if (!options.system.empty()) messages.push_back({{"role", "system"}, {"content", options.system}});
+    messages.push_back({{"role", "user"}, {"content", prompt}});
+    reply = responder.reply(messages, options.think == "on", options.answer, sink);
+  }
+
+  if (options.is_json) {
+    write_stdout(json::serialize(reply_json(reply, options)) + "\n");
+  } else {
+    printer.finish();
+  }
+  if (options.has_stats) write_stderr(stats_text(reply.answer.stats, responder.session()));
+}
+
+void run_model(const RunOptions& options) {
+  const bool is_interactive = !options.prompt && !options.is_json && stdin_is_terminal();
+  // The prompt first: a mistake in it shows before a large model is touched.
+  const std::string prompt = is_interactive ? std::string() : whole_prompt(options);
+  const auto model = Model::load(options.model);
+  validate(options.answer.sampling, model->config().decoder.vocab);
+  Responder responder(model, compute_options(options.compute), session_options(options.compute));
+  if (is_interactive) {
+    chat(responder, options);
+  } else {
+    answer_once(responder, options, prompt);
+  }
+}
+
+}  // namespace
+
+void define_run(CLI::App& root, Action& action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App& verb = add_verb(root, "run", "Answer a prompt, or chat when there is none",
+                            "carat run model.gguf \"Why is the sky blue?\"");
+  add_model(verb, options->model);
+  verb.add_option("PROMPT", options->prompt, "The prompt; text from a pipe is put behind it")->type_name("TEXT");
+  verb.add_option("--system", options->system, "The system message")->type_name("TEXT");
+  verb.add_option("--think", options->think, "Let the model think first, where it can")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str();
+  verb.add_flag("--show-thinking", options->shows_thinking, "Print thoughts to a pipe too, before the answer");
+  verb.add_flag("--raw", options->is_raw, "No template: continue the prompt, in which <|turn> and the like are tokens");
+  verb.add_option("--max-tokens", options->answer.max_tokens, "Most tokens to generate (default: until the end)")
+      ->check(CLI::Range(std::size_t{1}, kMaxContext))
+      ->type_name("N");
+  verb.add_flag("--ignore-eos", options->answer.ignores_end, "Never end an answer before --max-tokens");
+  add_sampling_flags(verb, options->answer.sampling);
+  constexpr const char* kGroup = "Output";
+  verb.add_flag("--stats", options->has_stats, "Print speed and memory to stderr")->group(kGroup);
+  verb.add_flag("--json", options->is_json, "Print one JSON object")->group(kGroup);
+  verb.add_flag("--no-stream", options->is_buffered, "Print the answer when it is complete")->group(kGroup);
+  verb.add_option("--color", options->color, "Colours on the terminal")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str()
+      ->group(kGroup);
+  verb.add_flag("!--no-history", options->has_history, "Don't keep what is typed in a chat")->group(kGroup);
+  add_compute_flags(verb, options->compute);
+  set_action(verb, action, options, run_model);
+}
+
+}  // namespace carat

@@ -1,0 +1,113 @@
+"""What the tests of the binary share: where it is, golden data, tiny models."""
+
+import json
+import lzma
+import os
+import pathlib
+import struct
+import subprocess
+
+import numpy
+import pytest
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+GOLDEN = TESTS / "golden"
+CARAT = pathlib.Path(os.environ.get("CARAT", TESTS.parent / "build" / "release" / "bin" / "carat")).resolve()
+
+
+def run_carat(*arguments, stdin="", timeout=300, **options):
+    """Runs carat with text or bytes on stdin; returns the completed process, output as the input's type."""
+    is_text = isinstance(stdin, str)
+    return subprocess.run([CARAT, *map(str, arguments)], input=stdin, capture_output=True, timeout=timeout,
+                          encoding="utf-8" if is_text else None, **options)
+
+
+def output_of(*arguments, **options):
+    """The same where it has to succeed: its stdout."""
+    done = run_carat(*arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def json_lines(*arguments, lines, **options):
+    """What a `carat debug` command answers to these lines."""
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    answers = output_of("debug", *arguments, "--jsonl", "-", stdin=text, **options).splitlines()
+    assert len(answers) == len(lines)
+    return [json.loads(answer) for answer in answers]
+
+
+def read_json_lines(path):
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def read_safetensors(path):
+    """A small safetensors file as {name: array}."""
+    types = {"F32": numpy.float32, "I32": numpy.int32, "U8": numpy.uint8}
+    data = path.read_bytes()
+    (header_bytes,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + header_bytes])
+    tensors = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        values = numpy.frombuffer(data[8 + header_bytes + begin:8 + header_bytes + end], types[entry["dtype"]])
+        tensors[name] = values.reshape(entry["shape"])
+    return tensors
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory):
+    """Gemma 4's tokenizer.json."""
+    path = tmp_path_factory.mktemp("gemma4") / "tokenizer.json"
+    path.write_bytes(lzma.decompress((TESTS / "data" / "gemma4-tokenizer.json.xz").read_bytes()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def chat_model(tokenizer, tmp_path_factory):
+    """A folder with Gemma 4's tokenizer and template, and tiny random weights: with a strong --logit-bias it says what
+    a test wants."""
+    folder = tmp_path_factory.mktemp("chat-model")
+    source = GOLDEN / "text-dense" / "model"
+    vocab = 262144
+
+    config = json.loads((source / "config.json").read_text())
+    config["text_config"]["vocab_size"] = config["text_config"]["vocab_size_per_layer_input"] = vocab
+    (folder / "config.json").write_text(json.dumps(config))
+
+    data = (source / "model.safetensors").read_bytes()
+    (header_bytes,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + header_bytes])
+    weights = data[8 + header_bytes:]
+    # The embedding goes to the end, its rows repeated as often as the larger vocabulary asks for.
+    embedding = header["model.language_model.embed_tokens.weight"]
+    begin, end = embedding["data_offsets"]
+    times = vocab // embedding["shape"][0]
+    embedding["shape"][0] = vocab
+    embedding["data_offsets"] = [len(weights), len(weights) + (end - begin) * times]
+    header["unused"] = {"dtype": "I8", "shape": [end - begin], "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(folder / "model.safetensors", "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + weights + weights[begin:end] * times)
+
+    (folder / "tokenizer.json").symlink_to(tokenizer)
+    (folder / "chat_template.jinja").symlink_to(TESTS / "data" / "gemma4-chat-template.jinja")
+    return folder
+
+
+def saying(token):
+    """Arguments that make the chat model say this token and no other."""
+    return ["--temperature", 0, "--logit-bias", f"{token}=100"]
+
+
+@pytest.fixture(scope="session")
+def gemma3():
+    """Real weights, of a base model; skips the test where they are not at hand."""
+    path = os.environ.get("CARAT_GEMMA3_GGUF")
+    if not path:
+        pytest.skip("needs CARAT_GEMMA3_GGUF: scripts/fetch_gemma3 prints its path")
+    return path

@@ -1,0 +1,278 @@
+"""The interactive chat, at a pseudo-terminal."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import stat
+import time
+
+import pytest
+from conftest import CARAT, TESTS, saying
+
+HELLO = 9259  # the token "Hello"
+ESCAPE = 265  # the byte 1B
+CTRL_C, CTRL_D = "\x03", "\x04"
+OPEN_THOUGHT = "{{ '<|channel>thought\\n' }}"  # behind a template: all that follows is thought
+
+
+class Terminal:
+    """carat at a terminal of its own: what is typed goes in, what is shown is waited for."""
+
+    def __init__(self, *arguments, home, **environment):
+        variables = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "xterm", "LANG": "C.UTF-8", **environment}
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.execve(CARAT, [str(CARAT), *map(str, arguments)], variables)
+        self.shown = ""
+
+    def type(self, text):
+        os.write(self.terminal, text.encode())
+
+    def wait_for(self, pattern, timeout=60):
+        """Waits until the pattern is shown; returns what was shown up to its end, and forgets it."""
+        deadline = time.monotonic() + timeout
+        while not (match := re.search(pattern, self.shown)):
+            left = deadline - time.monotonic()
+            assert left > 0, f"{pattern!r} did not come: {self.shown!r}"
+            if select.select([self.terminal], [], [], left)[0] and not self.read():
+                raise AssertionError(f"carat ended before {pattern!r}: {self.shown!r}")
+        text, self.shown = self.shown[:match.end()], self.shown[match.end():]
+        return text
+
+    def read(self):
+        try:
+            data = os.read(self.terminal, 65536)
+        except OSError:  # Linux says so when the other side is closed
+            return False
+        self.shown += data.decode(errors="replace")
+        return bool(data)
+
+    def say(self, line):
+        """Types a line at the prompt and returns what comes up to the next prompt."""
+        self.type(line + "\r")
+        return self.wait_for(r"\n(?:\x1b\[[0-9;?]*[a-zA-Z])*>>> ")
+
+    def code(self, timeout=30):
+        """The exit code, once it has ended."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if select.select([self.terminal], [], [], 0.05)[0]:
+                self.read()
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = 0
+                return os.waitstatus_to_exitcode(status)
+        raise AssertionError(f"carat did not end: {self.shown!r}")
+
+    def close(self):
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.terminal)
+
+
+@pytest.fixture
+def terminal(chat_model, tmp_path):
+    """A function that starts a chat in which the model says Hello twice, or what the arguments make it say."""
+    opened = []
+
+    def start(*arguments, model=chat_model, **environment):
+        if not arguments:
+            arguments = ["--max-tokens", 2, *saying(HELLO)]
+        opened.append(Terminal("run", model, *arguments, home=tmp_path, **environment))
+        opened[-1].wait_for(">>> ")
+        return opened[-1]
+
+    yield start
+    for chat in opened:
+        chat.close()
+
+
+def saved(chat, tmp_path):
+    chat.say(f"/save {tmp_path / 'chat.json'}")
+    return json.loads((tmp_path / "chat.json").read_text())
+
+
+def test_answers_and_leaves_at_the_end_of_input(terminal):
+    chat = terminal()
+    assert "HelloHello" in chat.say("hi")
+    assert "HelloHello" in chat.say("again")
+    chat.type(CTRL_D)
+    assert chat.code() == 0
+
+
+def test_bye(terminal):
+    chat = terminal()
+    chat.type("/bye\r")
+    assert chat.code() == 0
+
+
+def test_ctrl_c_stops_the_answer_only(terminal, tmp_path):
+    chat = terminal("--ignore-eos", "--ctx", 131072, *saying(HELLO))
+    chat.type("hi\r")
+    chat.wait_for("HelloHello")
+    begin = time.monotonic()
+    chat.type(CTRL_C)
+    chat.wait_for(r"\(stopped\)")
+    assert time.monotonic() - begin < 2  # a token of this model takes milliseconds; the rest is for busy machines
+    chat.wait_for(">>> ")
+    messages = saved(chat, tmp_path)["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant"]
+    assert messages[1]["content"].startswith("HelloHello")  # the part that came is kept
+    chat.type(CTRL_D)
+    assert chat.code() == 0
+
+
+def test_ctrl_c_at_the_prompt(terminal):
+    chat = terminal()
+    chat.type("half a message")
+    chat.wait_for("half a message")
+    chat.type(CTRL_C)  # takes back what was typed, and no more
+    assert "To leave" not in chat.wait_for(">>> ")
+    chat.type(CTRL_C)
+    chat.wait_for("To leave")
+    chat.wait_for(">>> ")
+    assert "HelloHello" in chat.say("hi")
+    chat.type(CTRL_C)
+    chat.wait_for("To leave")
+    chat.wait_for(">>> ")
+    chat.type(CTRL_C)
+    assert chat.code() == 0
+
+
+def test_sigterm_leaves_the_terminal_in_order(terminal):
+    import termios
+    chat = terminal()
+    assert not termios.tcgetattr(chat.terminal)[3] & termios.ICANON  # editing
+    os.kill(chat.pid, signal.SIGTERM)
+    assert chat.code() == 143
+    assert termios.tcgetattr(chat.terminal)[3] & termios.ICANON
+
+
+def test_long_messages(terminal, tmp_path):
+    chat = terminal()
+    for line in ('"""first', "second", 'third"""'):
+        chat.type(line + "\r")
+        chat.wait_for(r"\.\.\. |HelloHello")
+    chat.wait_for(">>> ")
+    chat.type("one\\\r")
+    chat.wait_for(r"\.\.\. ")
+    chat.say("two")
+    chat.say("\x1b[200~pasted\r\nin one\x07 piece\n/bye\n\x1b[201~")
+    contents = [message["content"] for message in saved(chat, tmp_path)["messages"] if message["role"] == "user"]
+    assert contents == ["first\nsecond\nthird", "one\ntwo", "pasted\nin one piece\n/bye"]
+
+
+def test_editing_is_by_characters(terminal, tmp_path):
+    chat = terminal()
+    chat.say("gr\u00fcn\u00e9\x7f \u6f22\u5b57\U0001F600\x7f")  # with backspaces
+    assert saved(chat, tmp_path)["messages"][0]["content"] == "gr\u00fcn \u6f22\u5b57"
+
+
+def test_commands(terminal, tmp_path):
+    chat = terminal()
+    help_text = chat.say("/help")
+    for command in ("/bye", "/clear", "/regen", "/undo", "/system", "/set", "/show", "/think", "/stats", "/save", "/load"):
+        assert command in help_text
+    assert "Did you mean /regen?" in chat.say("/regn")
+    assert "no message" in chat.say("/regen")
+    chat.say("hi")
+    assert "HelloHello" in chat.say("/regen")
+    assert len(saved(chat, tmp_path)["messages"]) == 2
+    chat.say("second")
+    chat.say("/undo")
+    assert len(saved(chat, tmp_path)["messages"]) == 2
+    chat.say("/system Be brief.")
+    assert saved(chat, tmp_path)["system"] == "Be brief."
+    chat.say("/set top-k 7")
+    shown = chat.say("/show")
+    assert re.search(r"top-k +7\r", shown) and "Be brief." in shown and re.search(r"messages +2\r", shown)
+    assert "number" in chat.say("/set top-k many")
+    assert "top_p" in chat.say("/set top-p 3")
+    assert "there are temperature" in chat.say("/set warmth 3")
+    chat.say("/think on")
+    assert re.search(r"think +on\r", chat.say("/show"))
+    assert "tokens/s" in chat.say("/stats")
+    chat.say("/clear")
+    assert saved(chat, tmp_path)["messages"] == []
+    (tmp_path / "old.json").write_text(json.dumps({"messages": [{"role": "user", "content": "hi"},
+                                                                {"role": "assistant", "content": "Hello"}]}))
+    chat.say(f"/load {tmp_path / 'old.json'}")
+    chat.say("and?")
+    assert len(saved(chat, tmp_path)["messages"]) == 4
+    (tmp_path / "bad.json").write_text("{\"messages\": [3]}")
+    assert "no conversation" in chat.say(f"/load {tmp_path / 'bad.json'}")
+    assert "carat: " in chat.say("/load /no/such/file")
+
+
+def test_tab_completes_commands(terminal):
+    chat = terminal()
+    chat.type("/by\t\r")
+    assert chat.code() == 0
+
+
+def test_a_full_context_is_told_and_survived(terminal):
+    chat = terminal("--ctx", 64, "--max-tokens", 2, *saying(HELLO))
+    assert "the context holds 64" in chat.say("word " * 60)
+    assert "HelloHello" in chat.say("hi")
+
+
+def test_history(terminal, tmp_path):
+    chat = terminal()
+    chat.say("remember this")
+    chat.type("\x1b[A")  # up
+    chat.wait_for("remember this")
+    chat.type("\r")
+    chat.wait_for("HelloHello")
+    chat.wait_for(">>> ")
+    chat.type(CTRL_D)
+    chat.code()
+    file = tmp_path / ".local" / "state" / "carat" / "history"
+    assert "remember" in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    again = terminal()
+    again.type("\x12remem")  # Ctrl-R searches
+    again.wait_for("remember this")
+
+
+def test_no_history(terminal, tmp_path):
+    chat = terminal("--no-history", "--max-tokens", 2, *saying(HELLO))
+    chat.say("secret")
+    chat.type(CTRL_D)
+    chat.code()
+    assert not (tmp_path / ".local").exists()
+
+
+def test_control_sequences_of_the_model_are_not_shown(terminal, chat_model, tmp_path):
+    chat = terminal("--max-tokens", 3, *saying(ESCAPE))
+    answer = chat.say("hi")
+    assert "\x1b" not in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", answer)  # but for those of the line editor
+
+
+def test_thoughts_are_dimmed(terminal, chat_model, tmp_path):
+    folder = tmp_path / "thinker"
+    folder.mkdir()
+    for file in chat_model.iterdir():
+        if file.name != "chat_template.jinja":
+            (folder / file.name).symlink_to(file)
+    template = (TESTS / "data" / "gemma4-chat-template.jinja").read_text() + OPEN_THOUGHT
+    (folder / "chat_template.jinja").write_text(template)
+    arguments = ["--max-tokens", 2, *saying(HELLO)]
+    assert "\x1b[2mHello" in terminal(*arguments, model=folder).say("hi")
+    assert "\x1b[2m" not in terminal(*arguments, model=folder, NO_COLOR="1").say("hi")
+    assert "\x1b[2m" not in terminal(*arguments, "--color", "never", model=folder).say("hi")
+
+
+def test_one_answer_at_a_terminal(chat_model, tmp_path):
+    shell = Terminal("run", chat_model, "hi", "--max-tokens", 2, *saying(HELLO), home=tmp_path)
+    assert shell.wait_for("HelloHello\r\n")
+    assert shell.code() == 0
+    shell.close()
+
+
+def test_a_base_model_continues_text(gemma3, terminal):
+    chat = terminal("--max-tokens", 8, "--temperature", 0, model=gemma3)
+    assert "Rome" in chat.say("The capital of France is Paris, and the capital of Italy is")

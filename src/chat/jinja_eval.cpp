@@ -236,17 +236,19 @@ Evaluator::Flow Evaluator::exec_node(const For& n, MarkedText& out) {
   Loop& loop = loops_.emplace_back();
   loop.items = filtered_items(n);
   const std::vector<Value>& values = loop.items->values;
+  // As in Jinja, the else part runs unless some round came to the end of the body: also after a break in the first one.
+  bool is_any_complete = false;
   for (loop.index = 0; loop.index < values.size(); ++loop.index) {
     rt_.spend(1);
     variable(n.loop) = Value(&loop);
     assign(n.target, values[loop.index]);
     enter_scope(n.body_start);
-    if (exec(n.body, out) == Flow::kBreak) break;
+    const Flow flow = exec(n.body, out);
+    if (flow == Flow::kBreak) break;
+    is_any_complete = is_any_complete || flow == Flow::kNext;
   }
-  if (!values.empty()) {
-    if (loop.index == values.size()) --loop.index;  // a loop kept in a namespace stays at its last element
-    return Flow::kNext;
-  }
+  if (loop.index == values.size() && loop.index > 0) --loop.index;  // a loop that is kept stays at its last element
+  if (is_any_complete) return Flow::kNext;
   enter_scope(n.otherwise_start);
   return exec(n.otherwise, out);
 }

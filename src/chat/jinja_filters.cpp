@@ -102,17 +102,20 @@ Value indent(Runtime& rt, const Value& input, const Arguments& arguments) {
 
 Value truncate(Runtime& rt, const Value& input, const Arguments& arguments) {
   const Bound args(rt, "truncate", arguments, {"length", "killwords", "end", "leeway"});
-  const MarkedText* text = input.text_if();
-  if (text == nullptr) rt.fail("truncate: the input must be str, not ", type_name(input));
   const MarkedText end = args.has(2) ? args.text(2) : MarkedText("...", true);
   const std::int64_t length = args.integer(0, 255);
   const std::int64_t leeway = args.has_value(3) ? args.integer(3, 5) : 5;
   const auto end_length = static_cast<std::int64_t>(count_code_points(end.view()));
   if (length < end_length) rt.fail("expected length >= ", end_length, ", got ", length);
   if (leeway < 0) rt.fail("expected leeway >= 0, got ", leeway);
+  // What is short enough may be anything that has a length.
+  const auto size = length_of(input);
+  if (!size) rt.fail("object of type '", type_name(input), "' has no len()");
+  const auto excess = static_cast<std::int64_t>(*size) - length;
+  if (excess <= 0 || excess <= leeway) return input;
+  const MarkedText* text = input.text_if();
+  if (text == nullptr) rt.fail("truncate: the input must be str, not ", type_name(input));
   rt.spend_text(text->size());
-  const auto size = static_cast<std::int64_t>(count_code_points(text->view()));
-  if (size <= length || size - length <= leeway) return input;
   MarkedText result = text->part(0, code_point_offset(text->view(), static_cast<std::size_t>(length - end_length)));
   const std::size_t space = result.view().rfind(' ');
   if (!args.flag(1) && space != std::string_view::npos) result = result.part(0, space);
@@ -321,7 +324,7 @@ Value string(Runtime& rt, const Value& input, const Arguments& arguments) {
 
 Value attribute(Runtime& rt, const Value& input, const Arguments& arguments) {
   const Bound args(rt, "attr", arguments, {"name"}, 1);
-  args.text(0);
+  if (input.is<Undefined>()) fail_undefined(rt, input);
   if (auto found = python_attribute(rt, input, args.text(0).view())) return *std::move(found);
   return Value::undefined(str("'", type_name(input), " object' has no attribute '", args.text(0).view(), "'"));
 }

@@ -76,7 +76,7 @@ class ReprWriter {
     } else if (value.is<Undefined>()) {
       put("Undefined");
     } else if (const auto* range = value.get_if<Range>()) {
-      put(str("range(", range->start, ", ", range->start + range->length * range->step));
+      put(str("range(", range->start, ", ", range->stop));
       put(range->step == 1 ? std::string(")") : str(", ", range->step, ")"));
     } else {
       write_container(value);
@@ -409,16 +409,25 @@ MarkedText converted(Runtime& rt, const Conversion& c, const Value& value) {
   return result;
 }
 
+// How a format numbers its fields: "{} {}" or "{0} {1}", but not both.
+struct FieldNumbering {
+  std::size_t next = 0;
+  bool is_automatic = false;
+  bool is_manual = false;
+};
+
 // The value that a replacement field such as "0", "name.attribute" or "0[key]" names.
-Value field_value(Runtime& rt, std::string_view field, const Arguments& arguments, std::size_t& next_index) {
+Value field_value(Runtime& rt, std::string_view field, const Arguments& arguments, FieldNumbering& numbering) {
   const std::size_t name_end = std::min(field.find_first_of(".["), field.size());
   const std::string_view name = field.substr(0, name_end);
   Value value;
   const bool is_number = std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (is_number) {
-    std::size_t index = next_index;
+    (name.empty() ? numbering.is_automatic : numbering.is_manual) = true;
+    if (numbering.is_automatic && numbering.is_manual) rt.fail("cannot mix automatic and manual field numbering");
+    std::size_t index = numbering.next;
     if (name.empty()) {
-      ++next_index;
+      ++numbering.next;
     } else if (std::from_chars(name.data(), name.data() + name.size(), index).ec != std::errc()) {
       index = arguments.positional.size();
     }
@@ -523,7 +532,7 @@ MarkedText percent_format(Runtime& rt, const MarkedText& format, const Value& va
 
 MarkedText brace_format(Runtime& rt, const MarkedText& format, const Arguments& arguments) {
   MarkedText result;
-  std::size_t next_index = 0;
+  FieldNumbering numbering;
   const std::string_view text = format.view();
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t brace = std::min(text.find_first_of("{}", at), text.size());
@@ -543,7 +552,7 @@ MarkedText brace_format(Runtime& rt, const MarkedText& format, const Arguments& 
     }
     const bool wants_repr = field.ends_with("!r");
     if (wants_repr || field.ends_with("!s")) field.remove_suffix(2);
-    const Value value = field_value(rt, field, arguments, next_index);
+    const Value value = field_value(rt, field, arguments, numbering);
     result.append(wants_repr ? repr(rt, value) : to_text(rt, value));
     rt.check_text_size(result.size());
     at = end + 1;

@@ -306,18 +306,18 @@ constexpr MethodRow kStringMethods[] = {
 
 Value count_elements(Runtime& rt, const Value& self, const Arguments& arguments) {
   const Bound args(rt, "count", arguments, {"value"}, 1);
-  const std::vector<Value>& elements = *self.elements_if();
-  return Value(static_cast<std::int64_t>(
-      std::count_if(elements.begin(), elements.end(), [&](const Value& x) { return equal(rt, x, args[0]); })));
+  const auto items = iterate(rt, self);
+  return Value(static_cast<std::int64_t>(std::count_if(items->values.begin(), items->values.end(),
+                                                       [&](const Value& x) { return equal(rt, x, args[0]); })));
 }
 
 Value index_of_element(Runtime& rt, const Value& self, const Arguments& arguments) {
   const Bound args(rt, "index", arguments, {"value"}, 1);
-  const std::vector<Value>& elements = *self.elements_if();
+  const auto items = iterate(rt, self);
   const auto found =
-      std::find_if(elements.begin(), elements.end(), [&](const Value& x) { return equal(rt, x, args[0]); });
-  if (found == elements.end()) rt.fail(repr(rt, args[0]).view(), " is not in ", type_name(self));
-  return Value(static_cast<std::int64_t>(found - elements.begin()));
+      std::find_if(items->values.begin(), items->values.end(), [&](const Value& x) { return equal(rt, x, args[0]); });
+  if (found == items->values.end()) rt.fail(repr(rt, args[0]).view(), " is not in ", type_name(self));
+  return Value(static_cast<std::int64_t>(found - items->values.begin()));
 }
 
 Value itself(Runtime& rt, const Value& self, const Arguments& arguments) {
@@ -326,7 +326,7 @@ Value itself(Runtime& rt, const Value& self, const Arguments& arguments) {
 }
 
 constexpr MethodRow kListMethods[] = {{"index", index_of_element}, {"count", count_elements}, {"copy", itself}};
-constexpr MethodRow kTupleMethods[] = {{"index", index_of_element}, {"count", count_elements}};
+constexpr MethodRow kTupleAndRangeMethods[] = {{"index", index_of_element}, {"count", count_elements}};
 
 Value view_of(Runtime& rt, const Value& self, const Arguments& arguments, DictPart part) {
   const Bound args(rt, "a method of dict", arguments, {});
@@ -337,7 +337,7 @@ constexpr MethodRow kDictMethods[] = {
     {"get",
      [](Runtime& rt, const Value& self, const Arguments& a) {
        const Bound args(rt, "get", a, {"key", "default"}, 1);
-       if (!can_be_key(args[0]) && !args[0].is<Undefined>()) rt.fail("unhashable type: '", type_name(args[0]), "'");
+       if (!is_hashable(args[0])) rt.fail("unhashable type: '", type_name(args[0]), "'");
        const Value* found = (*self.get_if<Dict>())->find(args[0]);
        return found != nullptr ? *found : args.value_or(1, Value::none());
      }},
@@ -351,7 +351,7 @@ constexpr MethodRow kDictMethods[] = {
 std::span<const MethodRow> methods_of(const Value& value) {
   if (value.is<String>()) return kStringMethods;
   if (value.is<List>()) return kListMethods;
-  if (value.is<Tuple>()) return kTupleMethods;
+  if (value.is<Tuple>() || value.is<Range>()) return kTupleAndRangeMethods;
   if (value.is<Dict>()) return kDictMethods;
   return {};
 }
@@ -422,7 +422,7 @@ Value make_range(Runtime& rt, const Arguments& arguments) {
   if (length > static_cast<std::uint64_t>(rt.limits().range_length)) {
     rt.fail("range of ", length, " elements; the limit is ", rt.limits().range_length);
   }
-  return Value(Range{start, step, static_cast<std::int64_t>(length)});
+  return Value(Range{start, stop, step, static_cast<std::int64_t>(length)});
 }
 
 Value make_dict_of(Runtime& rt, const Arguments& arguments) {
@@ -433,7 +433,9 @@ Value make_dict_of(Runtime& rt, const Arguments& arguments) {
     if (const auto* dict = source.get_if<Dict>()) {
       entries = (*dict)->entries();
     } else {
-      for (const Value& pair : iterate(rt, source)->values) {
+      if (source.is<Undefined>()) fail_undefined(rt, source);
+      const auto pairs = iterate(rt, source);
+      for (const Value& pair : pairs->values) {
         const auto both = iterate(rt, pair);
         if (both->values.size() != 2) rt.fail("dict: an element has length ", both->values.size(), "; 2 is required");
         entries.emplace_back(both->values[0], both->values[1]);

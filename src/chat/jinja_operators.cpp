@@ -45,6 +45,15 @@ bool equal_dicts(Runtime& rt, const DictData& a, const DictData& b) {
   });
 }
 
+// Views of keys and of items are equal as sets, as Python has it; views of values never are.
+bool equal_views(Runtime& rt, const DictView& a, const DictView& b) {
+  if (a.part != b.part || a.part == DictPart::kValues) return false;
+  if (a.part == DictPart::kItems) return equal_dicts(rt, *a.dict, *b.dict);
+  return a.dict->entries().size() == b.dict->entries().size() &&
+         std::all_of(a.dict->entries().begin(), a.dict->entries().end(),
+                     [&](const DictData::Entry& entry) { return b.dict->find(entry.first) != nullptr; });
+}
+
 bool equal_ranges(const Range& a, const Range& b) {
   return a.length == b.length && (a.length == 0 || (a.start == b.start && (a.length == 1 || a.step == b.step)));
 }
@@ -86,7 +95,7 @@ bool contains(Runtime& rt, const Value& container, const Value& item) {
   const auto* view = container.get_if<DictView>();
   const auto* dict = container.get_if<Dict>();
   if (dict != nullptr || (view != nullptr && view->part == DictPart::kKeys)) {
-    if (!can_be_key(item) && !item.is<Undefined>()) rt.fail("unhashable type: '", type_name(item), "'");
+    if (!is_hashable(item)) rt.fail("unhashable type: '", type_name(item), "'");
     return (dict != nullptr ? *dict : view->dict)->find(item) != nullptr;
   }
   const auto items = try_iterate(rt, container);
@@ -226,6 +235,7 @@ Value float_arithmetic(Runtime& rt, ArithmeticOp op, double a, double b) {
 // Python's slice.indices for a sequence of `length` elements: where to begin and how many elements to take.
 struct SliceIndices {
   std::int64_t start;
+  std::int64_t stop;
   std::int64_t step;
   std::size_t count;
 };
@@ -253,7 +263,7 @@ SliceIndices slice_indices(Runtime& rt, std::int64_t length, const Value& start,
   const std::uint64_t stride = by > 0 ? static_cast<std::uint64_t>(by) : 0 - static_cast<std::uint64_t>(by);
   if (by > 0 && from < to) count = (static_cast<std::uint64_t>(to - from) - 1) / stride + 1;
   if (by < 0 && to < from) count = (static_cast<std::uint64_t>(from - to) - 1) / stride + 1;
-  return {from, by, count};
+  return {from, to, by, count};
 }
 
 Value slice_text(Runtime& rt, const MarkedText& text, const Value& start, const Value& stop, const Value& step) {
@@ -347,6 +357,7 @@ bool equal(Runtime& rt, const Value& a, const Value& b) {
   }
   if (a.is<Dict>() && b.is<Dict>()) return equal_dicts(rt, **a.get_if<Dict>(), **b.get_if<Dict>());
   if (a.is<Range>() && b.is<Range>()) return equal_ranges(*a.get_if<Range>(), *b.get_if<Range>());
+  if (a.is<DictView>() && b.is<DictView>()) return equal_views(rt, *a.get_if<DictView>(), *b.get_if<DictView>());
   if (a.is<Iterator>() && b.is<Iterator>()) return *a.get_if<Iterator>() == *b.get_if<Iterator>();
   if (a.is<Function>() && b.is<Function>()) return *a.get_if<Function>() == *b.get_if<Function>();
   if (a.is<Namespace*>() && b.is<Namespace*>()) return *a.get_if<Namespace*>() == *b.get_if<Namespace*>();
@@ -489,9 +500,14 @@ Value get_slice(Runtime& rt, const Value& object, const Value& start, const Valu
   if (const MarkedText* text = object.text_if()) return slice_text(rt, *text, start, stop, step);
   if (const Range* range = object.get_if<Range>()) {
     const SliceIndices slice = slice_indices(rt, range->length, start, stop, step);
-    if (slice.count == 0) return Value(Range{});
-    Range result{(*range)[slice.start], 1, static_cast<std::int64_t>(slice.count)};
-    if (__builtin_mul_overflow(range->step, slice.step, &result.step)) fail_too_large(rt);
+    Range result{0, 0, 0, static_cast<std::int64_t>(slice.count)};
+    const auto element = [&](std::int64_t i, std::int64_t& value) {
+      return !__builtin_mul_overflow(i, range->step, &value) && !__builtin_add_overflow(value, range->start, &value);
+    };
+    if (!element(slice.start, result.start) || !element(slice.stop, result.stop) ||
+        __builtin_mul_overflow(range->step, slice.step, &result.step)) {
+      fail_too_large(rt);
+    }
     return Value(result);
   }
   const std::vector<Value>* elements = object.elements_if();

@@ -346,7 +346,7 @@ Value filter_unique(Runtime& rt, const Value& input, const Arguments& arguments)
   for (const Value& item : items->values) {
     rt.spend(4);
     Value key = folded(rt, attribute_of(rt, item, parts), args.flag(0));
-    if (!can_be_key(key)) rt.fail("unhashable type: '", type_name(key), "'");
+    check_key(rt, key);
     if (seen.insert(std::move(key)).second) kept.push_back(item);
   }
   return make_iterator(rt, std::move(kept));

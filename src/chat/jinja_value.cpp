@@ -50,7 +50,7 @@ int key_rank(const Value& value) {
   if (value.is<None>()) return 0;
   if (value.is_number()) return 1;
   if (value.is<String>()) return 2;
-  return 3;
+  return value.is<Undefined>() ? 3 : 4;
 }
 
 MarkedText untrusted_text(Runtime& rt, std::string_view text) {
@@ -98,7 +98,7 @@ Value make_text(Runtime& rt, MarkedText text) {
 DictData::DictData(Runtime& rt, std::vector<Entry> entries) : entries_(std::move(entries)) {
   rt.spend(1 + 4 * entries_.size());
   for (const Entry& entry : entries_) {
-    if (!can_be_key(entry.first)) rt.fail("unhashable type: '", type_name(entry.first), "'");
+    check_key(rt, entry.first);
     depth_ = std::max({depth_, depth_of(entry.first) + 1, depth_of(entry.second) + 1});
   }
   checked_depth(rt, depth_);
@@ -214,7 +214,7 @@ int compare_numbers(const Value& a, const Value& b) {
 int compare_keys(const Value& a, const Value& b) {
   const int rank = key_rank(a);
   if (rank != key_rank(b)) return rank < key_rank(b) ? -1 : 1;
-  if (rank == 0) return 0;
+  if (rank == 0 || rank == 3) return 0;
   if (rank == 1) return compare_numbers(a, b);
   if (rank == 2) {
     const int order = a.text_if()->view().compare(b.text_if()->view());
@@ -234,7 +234,22 @@ bool can_be_key(const Value& value) {
     const std::vector<Value>& elements = *value.elements_if();
     return std::all_of(elements.begin(), elements.end(), can_be_key);
   }
-  return value.is<None>() || value.is_number() || value.is<String>();
+  return value.is<None>() || value.is_number() || value.is<String>() || value.is<Undefined>();
+}
+
+void check_key(Runtime& rt, const Value& value) {
+  if (can_be_key(value)) return;
+  if (is_hashable(value)) rt.fail("a ", type_name(value), " as a key is not supported");
+  rt.fail("unhashable type: '", type_name(value), "'");
+}
+
+bool is_hashable(const Value& value) {
+  if (value.is<Tuple>()) {
+    const std::vector<Value>& elements = *value.elements_if();
+    return std::all_of(elements.begin(), elements.end(), is_hashable);
+  }
+  const auto* view = value.get_if<DictView>();
+  return !value.is<List>() && !value.is<Dict>() && (view == nullptr || view->part == DictPart::kValues);
 }
 
 }  // namespace carat::jinja

@@ -42,6 +42,7 @@ struct Tuple {
 using Dict = std::shared_ptr<const DictData>;
 struct Range {
   std::int64_t start = 0;
+  std::int64_t stop = 0;
   std::int64_t step = 1;
   std::int64_t length = 0;
   std::int64_t operator[](std::int64_t i) const { return start + i * step; }
@@ -101,7 +102,7 @@ struct Items {
   std::size_t depth = 1;
 };
 
-// Key-value pairs in the order of insertion. Keys are none, numbers, strings and tuples of these.
+// Key-value pairs in the order of insertion. Keys are none, undefined, numbers, strings and tuples of these.
 class DictData {
  public:
   using Entry = std::pair<Value, Value>;
@@ -182,5 +183,8 @@ int compare_numbers(const Value& a, const Value& b);
 // A total order of possible keys in which 1, 1.0 and true are equal, as in Python.
 int compare_keys(const Value& a, const Value& b);
 bool can_be_key(const Value& value);
+void check_key(Runtime& rt, const Value& value);  // fails unless can_be_key
+// Whether Python's hash() takes the value; can_be_key is narrower.
+bool is_hashable(const Value& value);
 
 }  // namespace carat::jinja

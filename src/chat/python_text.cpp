@@ -97,7 +97,7 @@ std::vector<TextRange> split_at_spaces(std::string_view text, std::size_t max_sp
   std::size_t i = strip_range(text, Side::kLeft).begin;
   while (i < text.size()) {
     if (parts.size() == max_splits) {
-      parts.push_back({i, i + strip_range(text.substr(i), Side::kRight).end});
+      parts.push_back({i, text.size()});  // with the white space behind it
       break;
     }
     std::size_t end = i;
@@ -125,7 +125,7 @@ std::vector<TextRange> split_at_spaces_from_right(std::string_view text, std::si
   std::size_t end = strip_range(text, Side::kRight).end;
   while (end > 0) {
     if (parts.size() == max_splits) {
-      parts.push_back({strip_range(text.substr(0, end), Side::kLeft).begin, end});
+      parts.push_back({0, end});  // with the white space before it
       break;
     }
     std::size_t begin = end;

@@ -53,7 +53,7 @@ void gemm_i8_block(std::int32_t zero, const PanelI8& panel, std::size_t cols, co
 template <typename S>
 void panel_gemm_i8(const PanelFormat& format, const PanelI8& panel, std::size_t cols, const ActivationsI8& x,
                    std::size_t tokens, float* acc, std::size_t acc_stride) {
-  for_token_blocks<12>(tokens, [&](auto count, std::size_t first) {
+  for_token_blocks<S::kGemmTokens>(tokens, [&](auto count, std::size_t first) {
     constexpr std::size_t kCount = decltype(count)::value;
     const auto run = [&](auto block) {
       block(format.zero, panel, cols, from_token<S>(x, first), acc + first * acc_stride, acc_stride);

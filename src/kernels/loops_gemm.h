@@ -7,14 +7,11 @@
 
 namespace carat::loops {
 
-// Calls block(Index<count>, first token) for runs of kLargest tokens, and then of fewer.
+// Calls block(Index<count>, first token) for runs of kLargest tokens (8 at most), and then of fewer.
 template <std::size_t kLargest, typename Block>
 [[gnu::always_inline]] inline void for_token_blocks(std::size_t tokens, const Block& block) {
   std::size_t first = 0;
   for (; first + kLargest <= tokens; first += kLargest) block(Index<kLargest>{}, first);
-  if constexpr (kLargest > 8) {
-    if (tokens - first >= 8) block(Index<8>{}, first), first += 8;
-  }
   if constexpr (kLargest > 4) {
     if (tokens - first >= 4) block(Index<4>{}, first), first += 4;
   }

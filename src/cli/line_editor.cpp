@@ -195,6 +195,8 @@ LineEditor::LineEditor(const InterruptGuard& guard, std::filesystem::path histor
       editor, EL_GETCFN, +[](EditLine* self, wchar_t* out) { return Impl::of(self).read_character(out); });
   el_set(editor, EL_HIST, ::history, impl.history);
   el_set(editor, EL_EDITOR, "emacs");
+  el_set(editor, EL_SETTY, "-d", "-icrnl", "-inlcr",
+         nullptr);  // so that CR LF in a pasted text can be told from two line ends
   el_set(
       editor, EL_ADDFN, "carat-paste", "Insert pasted text",
       +[](EditLine* self, int) { return Impl::of(self).paste(); });
@@ -219,6 +221,7 @@ LineEditor::~LineEditor() {
 LineResult LineEditor::read_line(std::string_view prompt) {
   Impl& impl = *impl_;
   impl.prompt = prompt;
+  el_set(impl.editor, EL_PREP_TERM, 1);  // before the prompt is seen: a Ctrl-D typed in between would get lost
   if (stdout_is_terminal()) write_stdout(kPasteOn);
   int count = 0;
   const char* line = el_gets(impl.editor, &count);

@@ -1,5 +1,6 @@
 #include "cli/responder.h"
 
+#include "base/error.h"
 #include "chat/chat_template.h"
 #include "chat/output_parser.h"
 #include "cli/encode_segments.h"
@@ -28,6 +29,7 @@ class Collector {
     content(news.unparsed);
     for (const ToolCall& call : news.tool_calls) {
       reply_.tool_calls.push_back(json::object{{"name", call.name}, {"arguments", call.arguments}});
+      if (sink_.on_content) sink_.on_content(str("[calls ", call.name, json::serialize(call.arguments), "]\n"));
     }
   }
 

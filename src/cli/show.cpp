@@ -55,6 +55,8 @@ struct ModelSummary {
   TypeTotal total{};
   Session::Memory memory{};
   std::size_t context = 0;
+  std::uint64_t mapped_bytes = 0;   // weights that computing reads from the mapping
+  std::uint64_t on_disk_bytes = 0;  // weights that are fetched by the row
   std::uint64_t bytes_per_token = 0;
 };
 
@@ -69,6 +71,10 @@ ModelSummary summarise(const Model& model, const ShowOptions& options) {
       total->bytes += tensor.bytes.size();
     }
   }
+  if (const auto& table = model.weights().ple_table) {
+    summary.on_disk_bytes = std::uint64_t{table->rows()} * table->row_bytes();
+  }
+  summary.mapped_bytes = summary.total.bytes - summary.on_disk_bytes;
   SessionOptions session = session_options(options.compute);
   if (session.context == 0) session.context = std::min<std::size_t>(decoder.context_length, 4096);
   summary.context = session.context;
@@ -146,7 +152,8 @@ json::object summary_json(const ModelSummary& summary, bool has_tensors) {
                                                             {"revision", template_revision(chat_template)}}},
       {"memory",
        {{"ctx", summary.context},
-        {"weights_mapped_bytes", summary.total.bytes},
+        {"weights_mapped_bytes", summary.mapped_bytes},
+        {"weights_on_disk_bytes", summary.on_disk_bytes},
         {"kv_bytes", summary.memory.kv_bytes},
         {"scratch_bytes", summary.memory.scratch_bytes}}},
   };
@@ -216,9 +223,12 @@ std::string summary_text(const ModelSummary& summary, bool has_tensors) {
   line("chat template", chat_template.empty()
                             ? "none: a base model"
                             : str(chat_template.size(), " bytes, revision ", template_revision(chat_template)));
-  line("memory", str("at ", summary.context, " tokens of context: ", size_text(summary.total.bytes),
+  line("memory", str("at ", summary.context, " tokens of context: ", size_text(summary.mapped_bytes),
                      " of weights (mapped from the file), ", size_text(summary.memory.kv_bytes),
                      " of keys and values, ", size_text(summary.memory.scratch_bytes), " of scratch"));
+  if (summary.on_disk_bytes > 0) {
+    line("", str(size_text(summary.on_disk_bytes), " of per-layer embeddings stay on disk"));
+  }
   line("per token", str(size_text(summary.bytes_per_token), " of weights are read"));
   if (has_tensors) {
     out << '\n';

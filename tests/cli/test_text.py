@@ -29,6 +29,13 @@ def test_bytes_go_there_and_back(tokenizer):
         assert base64.b64decode(answer["bytes_base64"]) == expected
 
 
+def test_tokenizer_of_a_gguf_file(gemma3):
+    texts = read_json_lines(GOLDEN / "tokenizer" / "text.jsonl")
+    expected = read_json_lines(GOLDEN / "tokenizer" / "gemma3_ids.jsonl")
+    answers = json_lines("tokenize", gemma3, lines=[{"text": case["text"]} for case in texts])
+    assert [answer["ids"] for answer in answers] == expected
+
+
 def test_tokenize_options(tokenizer):
     plain, bos, text = json_lines("tokenize", tokenizer, lines=[
         {"text": "<|turn>"}, {"text": "<|turn>", "bos": True}, {"text": "<|turn>", "special": False}])

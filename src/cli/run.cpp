@@ -48,6 +48,11 @@ json::object reply_json(const Reply& reply, const RunOptions& options) {
             {"resident_bytes", resident_memory().total}}}};
 }
 
+// One JSON object on a line of its own.
+void write_event(const json::object& event) {
+  write_stdout(json::serialize(event) + "\n");
+}
+
 void answer_once(Responder& responder, const RunOptions& options, const std::string& prompt) {
   const bool is_terminal = stdout_is_terminal();
   AnswerPrinter printer({.is_terminal = is_terminal,
@@ -55,7 +60,10 @@ void answer_once(Responder& responder, const RunOptions& options, const std::str
                          .shows_thinking = is_terminal || options.shows_thinking,
                          .is_buffered = options.is_buffered});
   ReplySink sink;
-  if (!options.is_json) {
+  if (options.is_json_lines) {
+    sink.on_content = [](std::string_view text) { write_event({{"type", "content"}, {"text", text}}); };
+    sink.on_thinking = [](std::string_view text) { write_event({{"type", "thinking"}, {"text", text}}); };
+  } else if (!options.is_json) {
     sink.on_content = [&](std::string_view text) { printer.content(text); };
     sink.on_thinking = [&](std::string_view text) { printer.thinking(text); };
   }
@@ -70,8 +78,12 @@ void answer_once(Responder& responder, const RunOptions& options, const std::str
     reply = responder.reply(messages, options.think == "on", options.answer, sink);
   }
 
-  if (options.is_json) {
-    write_stdout(json::serialize(reply_json(reply, options)) + "\n");
+  if (options.is_json_lines) {
+    json::object done = reply_json(reply, options);
+    done["type"] = "done";
+    write_event(done);
+  } else if (options.is_json) {
+    write_event(reply_json(reply, options));
   } else {
     printer.finish();
   }
@@ -79,7 +91,8 @@ void answer_once(Responder& responder, const RunOptions& options, const std::str
 }
 
 void run_model(const RunOptions& options) {
-  const bool is_interactive = !options.prompt && !options.is_json && stdin_is_terminal();
+  const bool is_for_scripts = options.is_json || options.is_json_lines;
+  const bool is_interactive = !options.prompt && !is_for_scripts && stdin_is_terminal();
   // The prompt first: a mistake in it shows before a large model is touched.
   const std::string prompt = is_interactive ? std::string() : whole_prompt(options);
   const auto model = Model::load(options.model);
@@ -114,6 +127,9 @@ void define_run(CLI::App& root, Action& action) {
   constexpr const char* kGroup = "Output";
   verb.add_flag("--stats", options->has_stats, "Print speed and memory to stderr")->group(kGroup);
   verb.add_flag("--json", options->is_json, "Print one JSON object")->group(kGroup);
+  verb.add_flag("--jsonl", options->is_json_lines, "Print a JSON object a line: each piece as it comes, then the whole")
+      ->excludes("--json")
+      ->group(kGroup);
   verb.add_flag("--no-stream", options->is_buffered, "Print the answer when it is complete")->group(kGroup);
   verb.add_option("--color", options->color, "Colours on the terminal")
       ->check(CLI::IsMember({"auto", "always", "never"}))

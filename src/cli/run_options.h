@@ -20,7 +20,8 @@ struct RunOptions {
   bool is_raw = false;
   bool has_stats = false;
   bool is_json = false;
-  bool is_buffered = false;  // --no-stream
+  bool is_json_lines = false;  // --jsonl
+  bool is_buffered = false;    // --no-stream
   bool shows_thinking = false;
   bool has_history = true;
 };

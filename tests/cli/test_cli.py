@@ -153,6 +153,13 @@ def test_run_json(chat_model):
     assert stopped["content"] == "" and stopped["finish_reason"] == "stop" and stopped["completion_tokens"] == 1
 
 
+def test_run_json_lines(chat_model):
+    lines = output_of("run", chat_model, "hi", "--jsonl", "--max-tokens", 2, *saying(HELLO)).splitlines()
+    *pieces, done = [json.loads(line) for line in lines]
+    assert pieces == [{"type": "content", "text": "Hello"}] * 2
+    assert done["type"] == "done" and done["content"] == "HelloHello" and done["completion_tokens"] == 2
+
+
 def test_ignore_eos(chat_model):
     answer = json.loads(output_of("run", chat_model, "hi", "--json", "--ignore-eos", "--max-tokens", 5, *saying(106)))
     assert answer["finish_reason"] == "length" and answer["completion_tokens"] == 5

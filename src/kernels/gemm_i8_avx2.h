@@ -25,13 +25,13 @@ void gemm_i8_block(std::int32_t zero, const PanelI8& panel, std::size_t cols, co
       const std::size_t g = (col - first) / kGroup;
       typename S::I32 dots[kTokens];
       unroll<kTokens>([&](auto t) {
-        constexpr std::size_t kToken = decltype(t)::value;
+        constexpr std::size_t kToken = decltype(t)::kValue;
         dots[kToken] = S::set1_i32(kHasMinimum ? 0 : static_cast<std::uint32_t>(terms.starts[kToken][g]));
       });
       unroll<kGroup / 4 / kQuadsPerRun>([&](auto run) {
         typename S::I32 pairs[kTokens];
         unroll<kQuadsPerRun>([&](auto index) {
-          constexpr std::size_t kQuad = decltype(run)::value * kQuadsPerRun + decltype(index)::value;
+          constexpr std::size_t kQuad = decltype(run)::kValue * kQuadsPerRun + decltype(index)::kValue;
           auto weights = S::load_i32(panel.codes + (col + 4 * kQuad) * kPanelRows);
           typename S::I32 signs{};
           if constexpr (kIsSigned) {
@@ -39,13 +39,13 @@ void gemm_i8_block(std::int32_t zero, const PanelI8& panel, std::size_t cols, co
             weights = {_mm256_abs_epi8(signs.a), _mm256_abs_epi8(signs.b)};
           }
           unroll<kTokens>([&](auto t) {
-            constexpr std::size_t kToken = decltype(t)::value;
+            constexpr std::size_t kToken = decltype(t)::kValue;
             const std::int8_t* codes = x.codes + kToken * x.stride + col + 4 * kQuad;
             const __m256i four = _mm256_set1_epi32(four_codes<S>(codes));
             const __m256i a = kIsSigned ? _mm256_sign_epi8(four, signs.a) : four;
             const __m256i b = kIsSigned ? _mm256_sign_epi8(four, signs.b) : four;
             const typename S::I32 products{_mm256_maddubs_epi16(weights.a, a), _mm256_maddubs_epi16(weights.b, b)};
-            if constexpr (decltype(index)::value == 0) {
+            if constexpr (decltype(index)::kValue == 0) {
               pairs[kToken] = products;
             } else {
               pairs[kToken] = {_mm256_add_epi16(pairs[kToken].a, products.a),
@@ -54,7 +54,7 @@ void gemm_i8_block(std::int32_t zero, const PanelI8& panel, std::size_t cols, co
           });
         });
         unroll<kTokens>([&](auto t) {
-          constexpr std::size_t kToken = decltype(t)::value;
+          constexpr std::size_t kToken = decltype(t)::kValue;
           const typename S::I32 fours{_mm256_madd_epi16(pairs[kToken].a, ones),
                                       _mm256_madd_epi16(pairs[kToken].b, ones)};
           dots[kToken] = S::add_i32(dots[kToken], fours);
@@ -62,7 +62,7 @@ void gemm_i8_block(std::int32_t zero, const PanelI8& panel, std::size_t cols, co
       });
       const auto scales = S::load(panel.scales + col / kGroup * kPanelRows);
       unroll<kTokens>([&](auto t) {
-        constexpr std::size_t kToken = decltype(t)::value;
+        constexpr std::size_t kToken = decltype(t)::kValue;
         const float x_scale = x.scales[kToken * (x.stride / kActivationBlock) + col / kActivationBlock];
         auto sum = S::load(acc + kToken * acc_stride);
         sum = S::fma(S::mul(scales, S::set1(x_scale)), S::to_f32(dots[kToken]), sum);
@@ -81,7 +81,7 @@ void gemm_i8_tokens(const PanelFormat& format, const PanelI8& panel, std::size_t
                     std::size_t tokens, float* acc, std::size_t acc_stride) {
   // As many as leave room in 16 registers: sums of one width while a run is a whole group, else of two.
   for_token_blocks<kGroup / 4 == kRun ? 4 : 3>(tokens, [&](auto count, std::size_t first) {
-    gemm_i8_block<S, decltype(count)::value, kGroup, kRun, kHasMinimum>(
+    gemm_i8_block<S, decltype(count)::kValue, kGroup, kRun, kHasMinimum>(
         format.zero, panel, cols, from_token<S>(x, first), acc + first * acc_stride, acc_stride);
   });
 }

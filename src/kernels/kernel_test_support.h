@@ -74,9 +74,11 @@ class Values {
   }
   std::vector<float> any(std::size_t n) {
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    const std::vector<float> specials{0.0F,     -0.0F,   kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN(),
-                                      1e-40F,   -1e-45F, 3.4e38F,   -3.4e38F,   65504.0F,
-                                      65520.0F, 6e-8F,   -88.0F,    -100.0F,    1.0F};
+    const auto low_nan = std::bit_cast<float>(0x7f800001U);  // an infinity but for the last bit
+    const std::vector<float> specials{
+        low_nan, 0.0F,    -0.0F,   kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN(),
+        1e-40F,  -1e-45F, 3.4e38F, -3.4e38F,  65504.0F,   65520.0F,
+        6e-8F,   -88.0F,  -100.0F, 1.0F};
     std::vector<float> values = normal(n);
     for (float& value : values) {
       const std::uint32_t draw = random_() % 64;
@@ -104,8 +106,13 @@ void expect_same(const std::vector<T>& actual, const std::vector<T>& expected) {
   std::size_t wrong = 0;
   std::size_t first = 0;
   for (std::size_t i = 0; i < actual.size(); ++i) {
-    bool same = std::memcmp(&actual[i], &expected[i], sizeof(T)) == 0;
-    if constexpr (std::is_floating_point_v<T>) same = same || (std::isnan(actual[i]) && std::isnan(expected[i]));
+    bool same = false;
+    if constexpr (std::is_same_v<T, float>) {
+      same = std::bit_cast<std::uint32_t>(actual[i]) == std::bit_cast<std::uint32_t>(expected[i]) ||
+             (std::isnan(actual[i]) && std::isnan(expected[i]));
+    } else {
+      same = actual[i] == expected[i];
+    }
     if (!same && wrong++ == 0) first = i;
   }
   if (wrong > 0) {

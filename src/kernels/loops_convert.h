@@ -81,7 +81,7 @@ void quantize_i8(const float* x, std::size_t n, std::int8_t* codes, float* scale
     const auto mask = S::set1_i32(has_codes ? 0xffffffffU : 0U);
     scales[block] = is_zero ? 0.0F : largest / 127.0F;
     unroll<2>([&](auto half) {
-      constexpr std::size_t kHalf = decltype(half)::value;
+      constexpr std::size_t kHalf = decltype(half)::kValue;
       const auto code = S::bit_and(S::round_to_i32(S::mul(values[kHalf], inverse)), mask);
       S::store_low_8(codes + block * kActivationBlock + kHalf * kActivationHalf, code);
       sums[block * 2 + kHalf] = S::fold_add_i32(code);

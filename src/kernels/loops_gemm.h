@@ -27,23 +27,23 @@ template <typename S, std::size_t kTokens>
 void gemm_f32_block(const float* panel, std::size_t panel_stride, std::size_t cols, const float* x,
                     std::size_t x_stride, float* acc, std::size_t acc_stride) {
   typename S::F32 sums[kTokens];
-  unroll<kTokens>([&](auto t) { sums[decltype(t)::value] = S::load(acc + decltype(t)::value * acc_stride); });
+  unroll<kTokens>([&](auto t) { sums[decltype(t)::kValue] = S::load(acc + decltype(t)::kValue * acc_stride); });
   for (std::size_t c = 0; c < cols; ++c) {
     const auto weights = S::load(panel + c * panel_stride);
     unroll<kTokens>([&](auto t) {
-      constexpr std::size_t kToken = decltype(t)::value;
+      constexpr std::size_t kToken = decltype(t)::kValue;
       sums[kToken] = S::fma(weights, S::set1(x[kToken * x_stride + c]), sums[kToken]);
     });
   }
-  unroll<kTokens>([&](auto t) { S::store(acc + decltype(t)::value * acc_stride, sums[decltype(t)::value]); });
+  unroll<kTokens>([&](auto t) { S::store(acc + decltype(t)::kValue * acc_stride, sums[decltype(t)::kValue]); });
 }
 
 template <typename S>
 void panel_gemm_f32(const float* panel, std::size_t panel_stride, std::size_t cols, const float* x,
                     std::size_t x_stride, std::size_t tokens, float* acc, std::size_t acc_stride) {
   for_token_blocks<S::kGemmTokens>(tokens, [&](auto count, std::size_t first) {
-    gemm_f32_block<S, decltype(count)::value>(panel, panel_stride, cols, x + first * x_stride, x_stride,
-                                              acc + first * acc_stride, acc_stride);
+    gemm_f32_block<S, decltype(count)::kValue>(panel, panel_stride, cols, x + first * x_stride, x_stride,
+                                               acc + first * acc_stride, acc_stride);
   });
 }
 

@@ -94,7 +94,7 @@ void unpack_f32(const WeightRows& rows, std::size_t first_col, std::size_t cols,
       for (std::size_t i = group * kGroup; i < (group + 1) * kGroup; i += 4) {
         const auto four = S::load_i32(codes + i * kPanelRows);
         unroll<4>([&](auto index) {
-          constexpr std::size_t kIndex = decltype(index)::value;
+          constexpr std::size_t kIndex = decltype(index)::kValue;
           const auto code = S::sub_i32(lane_field<S, 8 * kIndex, 8>(four), S::set1_i32(kFormat<S, kDType>.zero));
           auto value = S::mul(scale, S::to_f32(code));
           if constexpr (kHasMinimum) value = S::sub(value, S::load(minimums + group * kPanelRows));
@@ -139,7 +139,7 @@ struct PlainF32 {
   static constexpr std::size_t kBytes = 4;
   template <typename Store>
   [[gnu::always_inline]] static void load_columns(const typename S::Columns& bytes, const Store& store) {
-    unroll<4>([&](auto i) { store(decltype(i)::value, S::floats(bytes.at[decltype(i)::value])); });
+    unroll<4>([&](auto i) { store(decltype(i)::kValue, S::floats(bytes.at[decltype(i)::kValue])); });
   }
 };
 
@@ -149,8 +149,8 @@ struct PlainF16 {
   template <typename Store>
   [[gnu::always_inline]] static void load_columns(const typename S::Columns& bytes, const Store& store) {
     unroll<4>([&](auto i) {
-      store(2 * decltype(i)::value, lower_f16<S>(bytes.at[decltype(i)::value]));
-      store(2 * decltype(i)::value + 1, upper_f16<S>(bytes.at[decltype(i)::value]));
+      store(2 * decltype(i)::kValue, lower_f16<S>(bytes.at[decltype(i)::kValue]));
+      store(2 * decltype(i)::kValue + 1, upper_f16<S>(bytes.at[decltype(i)::kValue]));
     });
   }
 };
@@ -161,9 +161,9 @@ struct PlainBF16 {
   template <typename Store>
   [[gnu::always_inline]] static void load_columns(const typename S::Columns& bytes, const Store& store) {
     unroll<4>([&](auto i) {
-      const auto pair = bytes.at[decltype(i)::value];
-      store(2 * decltype(i)::value, S::floats(S::template shl<16>(pair)));
-      store(2 * decltype(i)::value + 1, S::floats(S::bit_and(pair, S::set1_i32(0xffff0000U))));
+      const auto pair = bytes.at[decltype(i)::kValue];
+      store(2 * decltype(i)::kValue, S::floats(S::template shl<16>(pair)));
+      store(2 * decltype(i)::kValue + 1, S::floats(S::bit_and(pair, S::set1_i32(0xffff0000U))));
     });
   }
 };

@@ -245,7 +245,8 @@ TEST(Reference, PanelGemmIsTheProductOfDequantisedValues) {
           EXPECT_EQ(acc[t * kPanelRows + r], 0.5F);
         }
         // Two fused sums and two products per group, each off by 2^-24 of numbers up to the sum of magnitudes.
-        const double bound = magnitude * 0x1p-24 * 4 * static_cast<double>(kCols / format.group);
+        const std::size_t groups = kCols / format.group;
+        const double bound = magnitude * 0x1p-24 * 4 * static_cast<double>(groups);
         EXPECT_NEAR(acc[t * kPanelRows + r], expected, bound);
       }
     }

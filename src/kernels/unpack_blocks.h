@@ -119,7 +119,7 @@ template <typename S, typename Low, typename High>
                                                  const High& finish_high) {
   const auto bytes = load_rows<S>(from, offset);
   unroll<4>([&](auto quad) {
-    constexpr std::size_t kQuad = decltype(quad)::value;
+    constexpr std::size_t kQuad = decltype(quad)::kValue;
     const auto low = byte_field<S, 0, 0, 0x0f>(bytes.at[kQuad]);
     const auto high = byte_field<S, 4, 0, 0x0f>(bytes.at[kQuad]);
     store_codes<S>(to, first_low + 4 * kQuad, finish_low(low, quad));
@@ -152,10 +152,10 @@ template <typename S>
     return S::bit_and(S::mul_i32(four_bits, S::set1_i32(0x02040810U)), S::set1_i32(0x10101010U));
   };
   const auto low_half = [&](typename S::I32 nibbles, auto quad) {
-    return S::bit_or(nibbles, spread(lane_field<S, 4 * decltype(quad)::value, 4>(high)));
+    return S::bit_or(nibbles, spread(lane_field<S, 4 * decltype(quad)::kValue, 4>(high)));
   };
   const auto high_half = [&](typename S::I32 nibbles, auto quad) {
-    return S::bit_or(nibbles, spread(lane_field<S, 16 + 4 * decltype(quad)::value, 4>(high)));
+    return S::bit_or(nibbles, spread(lane_field<S, 16 + 4 * decltype(quad)::kValue, 4>(high)));
   };
   split_nibbles<S>(from, offset, to, 0, 16, low_half, high_half);
 }
@@ -167,7 +167,7 @@ template <typename S>
   const auto d = lower_f16<S>(header.at[0]);
   const auto d_min = upper_f16<S>(header.at[0]);
   unroll<4>([&](auto index) {
-    constexpr int kIndex = decltype(index)::value;
+    constexpr int kIndex = decltype(index)::kValue;
     const auto scale = lane_field<S, 8 * kIndex, 6>(header.at[1]);
     const auto minimum = lane_field<S, 8 * kIndex, 6>(header.at[2]);
     const auto scale_top = S::template shl<4>(lane_field<S, 8 * kIndex + 6, 2>(header.at[1]));
@@ -230,10 +230,10 @@ struct Block<S, DType::kQ8_0> {
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
     store_scale<S>(to, 0, load_f16_column<S>(from, 0));
     unroll<2>([&](auto half) {
-      constexpr std::size_t kHalf = decltype(half)::value;
+      constexpr std::size_t kHalf = decltype(half)::kValue;
       const auto bytes = load_rows<S>(from, 2 + 16 * kHalf);
       unroll<4>([&](auto quad) {
-        constexpr std::size_t kQuad = decltype(quad)::value;
+        constexpr std::size_t kQuad = decltype(quad)::kValue;
         const auto codes = S::bit_xor(bytes.at[kQuad], S::set1_i32(0x80808080U));  // q + 128
         store_codes<S>(to, 16 * kHalf + 4 * kQuad, codes);
       });
@@ -250,7 +250,7 @@ struct Block<S, DType::kQ2_K> {
     const auto d_min = upper_f16<S>(header);
     const auto packed = load_rows<S>(from, 0);
     unroll<16>([&](auto group) {
-      constexpr int kGroup = decltype(group)::value;
+      constexpr int kGroup = decltype(group)::kValue;
       const auto scale = lane_field<S, kGroup % 4 * 8, 4>(packed.at[kGroup / 4]);
       const auto minimum = lane_field<S, kGroup % 4 * 8 + 4, 4>(packed.at[kGroup / 4]);
       store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
@@ -260,7 +260,7 @@ struct Block<S, DType::kQ2_K> {
       const std::size_t first = i / 2 * 128 + i % 2 * 16;
       const auto bytes = load_rows<S>(from, 16 + 16 * i);
       unroll<4>([&](auto quad) {
-        constexpr std::size_t kQuad = decltype(quad)::value;
+        constexpr std::size_t kQuad = decltype(quad)::kValue;
         store_codes<S>(to, first + 4 * kQuad, byte_field<S, 0, 0, 0x03>(bytes.at[kQuad]));
         store_codes<S>(to, first + 32 + 4 * kQuad, byte_field<S, 2, 0, 0x03>(bytes.at[kQuad]));
         store_codes<S>(to, first + 64 + 4 * kQuad, byte_field<S, 4, 0, 0x03>(bytes.at[kQuad]));
@@ -283,22 +283,22 @@ struct Block<S, DType::kQ3_K> {
     const typename S::I32 packed[3] = {joined(tail.at[0], tail.at[1]), joined(tail.at[1], tail.at[2]),
                                        joined(tail.at[2], tail.at[3])};
     unroll<16>([&](auto group) {
-      constexpr int kGroup = decltype(group)::value;
+      constexpr int kGroup = decltype(group)::kValue;
       const auto low = lane_field<S, kGroup % 4 * 8 + kGroup / 8 * 4, 4>(packed[kGroup / 4 % 2]);
       const auto high = lane_field<S, kGroup % 4 * 8 + kGroup / 4 * 2, 2>(packed[2]);
       const auto scale = S::sub_i32(S::bit_or(low, S::template shl<4>(high)), S::set1_i32(32));
       store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
     });
     unroll<2>([&](auto half) {
-      constexpr std::size_t kHalf = decltype(half)::value;
+      constexpr std::size_t kHalf = decltype(half)::kValue;
       const auto high = load_rows<S>(from, 16 * kHalf);  // bit i of a byte belongs to the i-th run of 32 columns
       unroll<2>([&](auto part) {
-        constexpr std::size_t kPart = decltype(part)::value;
+        constexpr std::size_t kPart = decltype(part)::kValue;
         const auto low = load_rows<S>(from, 32 + 32 * kPart + 16 * kHalf);
         unroll<4>([&](auto run) {
-          constexpr int kRun = decltype(run)::value;
+          constexpr int kRun = decltype(run)::kValue;
           unroll<4>([&](auto quad) {
-            constexpr std::size_t kQuad = decltype(quad)::value;
+            constexpr std::size_t kQuad = decltype(quad)::kValue;
             const auto codes = S::bit_or(byte_field<S, 2 * kRun, 0, 0x03>(low.at[kQuad]),
                                          byte_field<S, 4 * kPart + kRun, 2, 0x04>(high.at[kQuad]));
             store_codes<S>(to, 128 * kPart + 32 * kRun + 16 * kHalf + 4 * kQuad, codes);
@@ -327,15 +327,15 @@ struct Block<S, DType::kQ5_K> {
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
     unpack_k_scales<S>(from, to);
     unroll<2>([&](auto half) {
-      constexpr std::size_t kHalf = decltype(half)::value;
+      constexpr std::size_t kHalf = decltype(half)::kValue;
       const auto high = load_rows<S>(from, 16 + 16 * kHalf);  // bit g of a byte belongs to group g
       unroll<4>([&](auto pair) {
-        constexpr std::size_t kPair = decltype(pair)::value;
+        constexpr std::size_t kPair = decltype(pair)::kValue;
         const auto even = [&](typename S::I32 nibbles, auto quad) {
-          return S::bit_or(nibbles, byte_field<S, 2 * kPair, 4, 0x10>(high.at[decltype(quad)::value]));
+          return S::bit_or(nibbles, byte_field<S, 2 * kPair, 4, 0x10>(high.at[decltype(quad)::kValue]));
         };
         const auto odd = [&](typename S::I32 nibbles, auto quad) {
-          return S::bit_or(nibbles, byte_field<S, 2 * kPair + 1, 4, 0x10>(high.at[decltype(quad)::value]));
+          return S::bit_or(nibbles, byte_field<S, 2 * kPair + 1, 4, 0x10>(high.at[decltype(quad)::kValue]));
         };
         constexpr std::size_t kFirst = 64 * kPair + 16 * kHalf;
         split_nibbles<S>(from, 48 + 32 * kPair + 16 * kHalf, to, kFirst, kFirst + 32, even, odd);
@@ -351,7 +351,7 @@ struct Block<S, DType::kQ6_K> {
     const auto d = load_f16_column<S>(from, 208);
     const auto packed = load_rows<S>(from, 192);
     unroll<16>([&](auto group) {
-      constexpr int kGroup = decltype(group)::value;
+      constexpr int kGroup = decltype(group)::kValue;
       const auto scale = S::template sar<24>(S::template shl<24 - kGroup % 4 * 8>(packed.at[kGroup / 4]));
       store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
     });
@@ -360,12 +360,12 @@ struct Block<S, DType::kQ6_K> {
       const std::size_t half = i % 2;
       const auto high = load_rows<S>(from, 128 + 16 * i);  // bits 2j of a byte belong to run j
       unroll<2>([&](auto run) {
-        constexpr int kRun = decltype(run)::value;
+        constexpr int kRun = decltype(run)::kValue;
         const auto lower = [&](typename S::I32 nibbles, auto quad) {
-          return S::bit_or(nibbles, byte_field<S, 2 * kRun, 4, 0x30>(high.at[decltype(quad)::value]));
+          return S::bit_or(nibbles, byte_field<S, 2 * kRun, 4, 0x30>(high.at[decltype(quad)::kValue]));
         };
         const auto upper = [&](typename S::I32 nibbles, auto quad) {
-          return S::bit_or(nibbles, byte_field<S, 4 + 2 * kRun, 4, 0x30>(high.at[decltype(quad)::value]));
+          return S::bit_or(nibbles, byte_field<S, 4 + 2 * kRun, 4, 0x30>(high.at[decltype(quad)::kValue]));
         };
         const std::size_t first = 128 * part + 32 * kRun + 16 * half;
         split_nibbles<S>(from, 64 * part + 32 * kRun + 16 * half, to, first, first + 64, lower, upper);
@@ -390,7 +390,7 @@ struct Block<S, DType::kIQ4_XS> {
     const auto header = load_rows<S>(from, 0);  // f16 d, upper pairs of the scales; their lower nibbles; codes
     const auto d = lower_f16<S>(header.at[0]);
     unroll<8>([&](auto group) {
-      constexpr int kGroup = decltype(group)::value;
+      constexpr int kGroup = decltype(group)::kValue;
       const auto low = lane_field<S, 4 * kGroup, 4>(header.at[1]);
       const auto high = lane_field<S, 16 + 2 * kGroup, 2>(header.at[0]);
       const auto scale = S::sub_i32(S::bit_or(low, S::template shl<4>(high)), S::set1_i32(32));

@@ -8,7 +8,7 @@ namespace carat {
 
 template <std::size_t kIndex>
 struct Index {
-  static constexpr std::size_t value = kIndex;
+  static constexpr std::size_t kValue = kIndex;
 };
 
 template <std::size_t kCount, typename F>

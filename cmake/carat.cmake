@@ -5,6 +5,7 @@ target_include_directories(carat_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(carat_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
   -Woverloaded-virtual -Wcast-align -Wformat=2 -Werror
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-missing-braces>  # warns of std::array's own inner braces left out
   -fstack-protector-strong -ffp-contract=off)
 if(CARAT_SANITIZE)
   target_compile_options(carat_options INTERFACE

@@ -373,7 +373,7 @@ void resolve_macro(Macro& macro, const Scope* parent) {
     for (const auto& [name, place] :
          {Special{"caller", &macro.caller}, Special{"kwargs", &macro.named_rest}, Special{"varargs", &macro.rest}}) {
       const bool is_parameter = std::any_of(macro.parameters.begin(), macro.parameters.end(),
-                                            [&name](const Parameter& p) { return p.name.name == name; });
+                                            [&name = name](const Parameter& p) { return p.name.name == name; });
       if (is_parameter || !Search(name).in(*macro.body)) continue;
       scope.declare_parameter(name);
       *place = scope.slot(name);

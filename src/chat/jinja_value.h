@@ -57,6 +57,12 @@ struct IteratorState;
 using Iterator = std::shared_ptr<IteratorState>;
 using Function = std::shared_ptr<const Callable>;
 
+// True where T is one of a variant's alternatives.
+template <typename T, typename Variant>
+inline constexpr bool kIsAlternative = false;
+template <typename T, typename... Alternatives>
+inline constexpr bool kIsAlternative<T, std::variant<Alternatives...>> = (std::is_same_v<T, Alternatives> || ...);
+
 class Value {
  public:
   using Data = std::variant<Undefined, None, bool, std::int64_t, double, String, List, Tuple, Dict, Range, DictView,
@@ -64,7 +70,7 @@ class Value {
 
   Value() = default;  // a variable not assigned yet
   template <typename T>
-  requires std::is_constructible_v<Data, std::in_place_type_t<T>, T>
+  requires kIsAlternative<T, Data>
   explicit Value(T data) : data_(std::in_place_type<T>, std::move(data)) {}
 
   static Value none() { return Value(None{}); }

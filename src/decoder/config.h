@@ -24,6 +24,13 @@ struct MoeConfig {
   std::size_t intermediate = 0;
 };
 
+// How the tokens of one picture see each other.
+enum class ImageAttention {
+  kCausal,    // like text (E2B, E4B)
+  kWindowed,  // on sliding layers each sees the later ones too; the window still cuts to the left (26B, 31B)
+  kWhole,     // each sees all of them, on every layer and whatever the window (12B unified)
+};
+
 struct DecoderConfig {
   std::size_t vocab = 0;
   std::size_t hidden = 0;
@@ -34,11 +41,11 @@ struct DecoderConfig {
   MoeConfig moe;
 
   float rms_eps = 1e-6F;
-  float embedding_scale = 1;                // sqrt(hidden)
-  float attention_scale = 1;                // on q.k; Gemma 4: 1, Gemma 3: query_pre_attn_scalar^-1/2
-  float final_logit_cap = 0;                // 0: none
-  bool has_value_norm = false;              // Gemma 4: values go through an RMSNorm without weight
-  bool is_bidirectional_in_images = false;  // on sliding layers, within one image's tokens
+  float embedding_scale = 1;    // sqrt(hidden)
+  float attention_scale = 1;    // on q.k; Gemma 4: 1, Gemma 3: query_pre_attn_scalar^-1/2
+  float final_logit_cap = 0;    // 0: none
+  bool has_value_norm = false;  // Gemma 4: values go through an RMSNorm without weight
+  ImageAttention image_attention = ImageAttention::kCausal;
 
   // Angle per position of each rotated pair, in radians; pairs beyond the list do not turn. At most head_dim / 2.
   std::vector<float> rope_sliding;

@@ -28,6 +28,10 @@ std::size_t keep_wanted(std::span<const BatchRow> rows, MatView<float> matrix) {
 void Decoder::embed(const Compute& compute, std::span<const BatchRow> rows, MatView<float> h) const {
   const WeightMatrix& table = weights_.embedding;
   for_rows(compute, rows.size(), [&](std::size_t row) {
+    if (rows[row].soft_row != nullptr) {
+      std::copy_n(rows[row].soft_row, config_.hidden, h.row(row).data());
+      return;
+    }
     const std::byte* source = table.row(static_cast<std::size_t>(rows[row].token));
     dequantize_row(table.dtype, {source, table.row_bytes}, h.row(row));
     compute.kernels.scale(config_.embedding_scale, config_.hidden, h.row(row).data());

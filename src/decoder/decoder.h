@@ -6,9 +6,9 @@
 #include "decoder/config.h"
 #include "decoder/scratch.h"
 #include "decoder/step.h"
-#include "decoder/trace.h"
 #include "decoder/weights.h"
 #include "nn/compute.h"
+#include "nn/trace.h"
 
 namespace carat {
 
@@ -32,7 +32,7 @@ class Decoder {
     std::size_t end = 0;
   };
 
-  // h = embedding[token] * scale: [rows, hidden].
+  // h = embedding[token] * scale, or the soft row: [rows, hidden].
   void embed(const Compute& compute, std::span<const BatchRow> rows, MatView<float> h) const;
   // Runs h through some layers, in place. embedding: [rows, hidden], what enters layer 0; it may be h.
   void run_layers(const Compute& compute, LayerRange layers, const Step& step, MatView<const float> embedding,

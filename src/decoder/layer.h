@@ -5,9 +5,9 @@
 #include "decoder/config.h"
 #include "decoder/scratch.h"
 #include "decoder/step.h"
-#include "decoder/trace.h"
 #include "decoder/weights.h"
 #include "nn/compute.h"
+#include "nn/trace.h"
 
 namespace carat {
 

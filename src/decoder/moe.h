@@ -6,9 +6,9 @@
 #include "base/view.h"
 #include "decoder/config.h"
 #include "decoder/scratch.h"
-#include "decoder/trace.h"
 #include "decoder/weights.h"
 #include "nn/compute.h"
+#include "nn/trace.h"
 
 namespace carat {
 

@@ -20,7 +20,7 @@ void per_layer_inputs(const Compute& compute, const DecoderConfig& config, const
   constexpr float kHalfRoot = std::numbers::sqrt2_v<float> / 2;
 
   std::vector<std::int32_t> tokens;
-  for (const BatchRow& row : rows) tokens.push_back(row.token);
+  for (const BatchRow& row : rows) tokens.push_back(row.soft_row == nullptr ? row.token : kPadToken);
   table.prefetch(tokens);  // the disk works while the projection does
   compute.matmul(embedding, weights.ple_projection.row_range(first_col, ple.cols()), ple);
   const std::size_t row_bytes = table.row_bytes();

@@ -15,9 +15,9 @@ namespace carat {
 
 // The inputs of layers [first_layer, first_layer + layers):
 // ple[row] = (table[token] * sqrt(ple_dim) + norm(projection embedding * hidden^-1/2)) / sqrt(2), the norm per layer.
-// embedding: [rows, hidden], what enters layer 0; ple: [rows, layers * ple_dim].
-// Reference: Gemma4TextModel.get_per_layer_inputs, project_per_layer_inputs.
-// Throws Error(kBadFile) when the table can't be read.
+// with token = kPadToken where a soft row stands. embedding: [rows, hidden], what enters layer 0, soft rows included;
+// ple: [rows, layers * ple_dim]. Reference: Gemma4TextModel.get_per_layer_inputs, project_per_layer_inputs. Throws
+// Error(kBadFile) when the table can't be read.
 void per_layer_inputs(const Compute& compute, const DecoderConfig& config, const DecoderWeights& weights,
                       std::size_t first_layer, std::span<const BatchRow> rows, MatView<const float> embedding,
                       MatView<float> ple, Scratch& scratch);

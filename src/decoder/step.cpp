@@ -17,6 +17,22 @@ RopeRows fill_rope(const Compute& compute, std::span<const BatchRow> rows, std::
   return {cos, sin};
 }
 
+// The keys a row sees on sliding layers: `window` of them, itself included (masking_utils.py: key > query - window),
+// and those of its picture (create_masks_for_vision_model; kWhole: Gemma4UnifiedModel.forward).
+KeySpan sliding_span(const DecoderConfig& config, const BatchRow& row) {
+  const std::size_t end = row.position + 1;
+  KeySpan span{end - std::min(end, config.window), end};
+  if (row.image.end == 0 || config.image_attention == ImageAttention::kCausal) return span;
+  span.end = std::max(span.end, row.image.end);
+  if (config.image_attention == ImageAttention::kWhole) span.first = std::min(span.first, row.image.first);
+  return span;
+}
+
+KeySpan global_span(const DecoderConfig& config, const BatchRow& row) {
+  const bool is_whole = config.image_attention == ImageAttention::kWhole;
+  return {0, std::max(row.position + 1, is_whole ? row.image.end : 0)};
+}
+
 }  // namespace
 
 Step::Step(const Compute& compute, const DecoderConfig& config, std::vector<BatchRow> batch_rows,
@@ -25,10 +41,8 @@ Step::Step(const Compute& compute, const DecoderConfig& config, std::vector<Batc
       rope_sliding(fill_rope(compute, rows, config.rope_sliding, scratch.cos_sliding, scratch.sin_sliding)),
       rope_global(fill_rope(compute, rows, config.rope_global, scratch.cos_global, scratch.sin_global)) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    // A query sees `window` keys, itself included (masking_utils.py: key > query - window).
-    const std::size_t end = rows[i].position + 1;
-    sliding_spans.push_back({end - std::min(end, config.window), end});
-    global_spans.push_back({0, end});
+    sliding_spans.push_back(sliding_span(config, rows[i]));
+    global_spans.push_back(global_span(config, rows[i]));
     if (i == 0 || rows[i].sequence != rows[i - 1].sequence) sequences.push_back({caches[rows[i].sequence], i, 0});
     ++sequences.back().rows;
   }

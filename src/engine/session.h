@@ -9,25 +9,20 @@
 #include <string_view>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "base/view.h"
-#include "decoder/trace.h"
-#include "kernels/matmul.h"
+#include "engine/compute_context.h"
+#include "engine/media_span.h"
 #include "model/model.h"
+#include "nn/trace.h"
 
 namespace carat {
-
-// What a process computes with: chosen once, used by one thread at a time.
-struct ComputeOptions {
-  std::size_t threads = 0;    // 0: ThreadPool::physical_cores()
-  std::string_view isa = {};  // kernel table by name; empty: CARAT_ISA, or the best
-  ActivationType activations = ActivationType::kI8;
-};
 
 struct SessionOptions {
   std::size_t context = 0;      // most tokens the sequence may reach; 0: the model's, at most 4096
   DType kv_type = DType::kF16;  // kF32, kF16 or kBF16
-  std::size_t chunk = 512;      // most tokens that go through the model at once
+  // Most tokens that go through the model at once; a picture that has more, in a model whose pictures are seen whole,
+  // goes through whole all the same.
+  std::size_t chunk = 512;
 };
 
 class Session {
@@ -40,19 +35,33 @@ class Session {
   const Model& model() const;
   std::size_t context() const;                      // most tokens
   std::size_t position() const;                     // tokens held
-  const std::vector<std::int32_t>& tokens() const;  // those tokens
+  const std::vector<std::int32_t>& tokens() const;  // those tokens; placeholders where media are
+  const Compute& compute() const;                   // to encode media with, between calls
   std::size_t threads() const;
   std::string_view isa() const;
 
   // Appends tokens and returns the logits after the last one, [vocab], valid until the next call. tokens is not
   // empty. Throws Error(kBadInput) when an id is outside the vocabulary or the context would overflow (nothing is
   // appended then). is_cancelled, if given, is asked between chunks; Error(kCancelled) leaves the chunks done so far.
-  std::span<const float> append(std::span<const std::int32_t> tokens, const std::function<bool()>& is_cancelled = {});
+  std::span<const float> append(std::span<const std::int32_t> tokens, const std::function<bool()>& is_cancelled = {}) {
+    return append(tokens, {}, is_cancelled);
+  }
+  // The same with media: spans are of `tokens`, in order, apart from each other.
+  std::span<const float> append(std::span<const std::int32_t> tokens, std::span<const MediaSpan> media,
+                                const std::function<bool()>& is_cancelled = {});
 
   // The same, handing out the logits of every token: on_logits(first, logits [rows, vocab]) chunk by chunk, first
   // being the index into tokens of the first row.
   void append_all_logits(std::span<const std::int32_t> tokens,
+                         const std::function<void(std::size_t first, MatView<const float> logits)>& on_logits) {
+    append_all_logits(tokens, {}, on_logits);
+  }
+  void append_all_logits(std::span<const std::int32_t> tokens, std::span<const MediaSpan> media,
                          const std::function<void(std::size_t first, MatView<const float> logits)>& on_logits);
+
+  // How many of these tokens, from the first on, are held already, the same media among them (the same SoftTokens
+  // object: media.h keeps one for each content). A medium that is held in part counts as not held.
+  std::size_t held_prefix(std::span<const std::int32_t> tokens, std::span<const MediaSpan> media) const;
 
   // Forgets all tokens from position `length` on; length <= position(). Cheap: what the window has lost is recomputed
   // by append when it is needed.

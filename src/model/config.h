@@ -9,23 +9,32 @@
 
 #include "checkpoint/gguf.h"
 #include "decoder/config.h"
+#include "nn/soft_tokens.h"
 
 namespace carat {
 
-// Ids that stand for media in a prompt; Gemma 4 only.
-struct PlaceholderIds {
+// Ids that stand for media in a prompt; -1 where the model has none. The first three are placeholders, one for each
+// soft token (a frame of a video stands between the marks of an image); the others go around them.
+struct MediaTokenIds {
   std::int32_t image = -1;
   std::int32_t audio = -1;
   std::int32_t video = -1;
+  std::int32_t image_begin = -1;
+  std::int32_t image_end = -1;
+  std::int32_t audio_begin = -1;
+  std::int32_t audio_end = -1;
+
+  // What an id holds a place for.
+  std::optional<MediaKind> kind_of(std::int32_t id) const;
 };
 
 struct ModelConfig {
   std::string architecture;  // "gemma4", "gemma3"
   std::string name;          // as the file calls itself; may be empty
   DecoderConfig decoder;
-  PlaceholderIds placeholders;
-  bool has_vision = false;  // the file describes a vision tower,
-  bool has_audio = false;   // an audio tower
+  MediaTokenIds media_tokens;  // of a Hugging Face folder; Model::media_tokens() knows those of a GGUF too
+  bool has_vision = false;     // the file describes a vision tower,
+  bool has_audio = false;      // an audio tower
 };
 
 // Both throw Error(kBadFile) naming file, key, expected and found, and Error(kUnsupported) for another architecture.

@@ -139,8 +139,9 @@ DecoderConfig decoder_config(const Gguf& gguf, const Keys& keys, bool is_gemma4)
     config.has_value_norm = true;
     config.attention_scale = 1;
     config.final_logit_cap = static_cast<float>(gguf.number(keys.key("final_logit_softcapping")).value_or(0));
-    // The file doesn't say so either: the models without per-layer embeddings (12B, 26B, 31B) see images whole.
-    config.is_bidirectional_in_images = config.ple_dim == 0;
+    // The file doesn't say so either: in models without per-layer embeddings (12B, 26B, 31B) a picture's tokens see
+    // each other.
+    if (config.ple_dim == 0) config.image_attention = ImageAttention::kWindowed;
     config.rope_global =
         rope_frequencies(global_theta, global_dim, turning_pairs(gguf, global_dim / 2, keys.where()), 1);
   } else {

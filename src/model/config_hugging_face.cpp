@@ -147,7 +147,7 @@ void read_gemma4(const Keys& text, DecoderConfig& config) {
     throw Error(ErrorKind::kUnsupported, str(text.where(), ": use_bidirectional_attention \"", printable(bidirectional),
                                              "\" is not supported; carat knows null and \"vision\"."));
   }
-  config.is_bidirectional_in_images = bidirectional == "vision";
+  if (bidirectional == "vision") config.image_attention = ImageAttention::kWindowed;
   // The last layer is always global, and overrides may have changed its head_dim.
   config.rope_sliding = gemma4_rope(text, "sliding_attention", head_dim, 10'000, 1);
   config.rope_global = gemma4_rope(text, "full_attention", config.layers.back().head_dim, 1'000'000, 0.25);
@@ -187,8 +187,21 @@ void read_gemma3(const Keys& text, DecoderConfig& config) {
   finish_decoder(config, 0, text.where());
 }
 
-std::int32_t placeholder(const Keys& root, std::string_view key) {
-  return static_cast<std::int32_t>(find_integer(root.object(), key, root.where()).value_or(-1));
+MediaTokenIds media_token_ids(const Keys& root) {
+  const auto id = [&](std::string_view key) {
+    const auto value = find_integer(root.object(), key, root.where());
+    return value ? static_cast<std::int32_t>(checked_size(*value, 0, kMaxVocab, root.where(), key)) : -1;
+  };
+  MediaTokenIds ids;
+  ids.image = id("image_token_id");
+  ids.audio = id("audio_token_id");
+  ids.video = id("video_token_id");
+  ids.image_begin = id("boi_token_id");
+  ids.image_end = id("eoi_token_id");
+  ids.audio_begin = id("boa_token_id");
+  // Files differ in what they call it (Gemma4Config: eoa_token_index).
+  ids.audio_end = std::max(id("eoa_token_id"), id("eoa_token_index"));
+  return ids;
 }
 
 }  // namespace
@@ -214,9 +227,7 @@ ModelConfig config_from_hugging_face(const std::filesystem::path& config_json) {
   config.architecture = is_gemma4 ? "gemma4" : "gemma3";
   config.has_vision = find_member(root.object(), "vision_config") != nullptr;
   config.has_audio = find_member(root.object(), "audio_config") != nullptr;
-  config.placeholders.image = placeholder(root, "image_token_id");
-  config.placeholders.audio = placeholder(root, "audio_token_id");
-  config.placeholders.video = placeholder(root, "video_token_id");
+  config.media_tokens = media_token_ids(root);
 
   DecoderConfig& decoder = config.decoder;
   decoder.layers.resize(text.size("num_hidden_layers", 1, kMaxLayers));
@@ -229,6 +240,10 @@ ModelConfig config_from_hugging_face(const std::filesystem::path& config_json) {
   decoder.embedding_scale = std::sqrt(static_cast<float>(decoder.hidden));
   if (is_gemma4) {
     read_gemma4(text, decoder);
+    // The unified model's forward() and with it generate() build other masks (modeling_gemma4_unified.py).
+    if (type == "gemma4_unified" && decoder.image_attention == ImageAttention::kWindowed) {
+      decoder.image_attention = ImageAttention::kWhole;
+    }
   } else {
     read_gemma3(text, decoder);
   }

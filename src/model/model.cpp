@@ -6,6 +6,8 @@
 #include "checkpoint/gguf.h"
 #include "checkpoint/safetensors.h"
 #include "model/load_decoder.h"
+#include "model/load_towers.h"
+#include "model/media_tokens.h"
 #include "model/read_chat_template.h"
 #include "text/load_tokenizer.h"
 
@@ -31,11 +33,14 @@ std::string find_prefix(const Checkpoint& checkpoint) {
 
 }  // namespace
 
-std::shared_ptr<const Model> Model::load(const fs::path& path) {
+std::shared_ptr<const Model> Model::load(const fs::path& path, const LoadOptions& options) {
   const std::shared_ptr<Model> model(new Model());
   std::error_code ignored;
   CheckpointStyle style;
+  json::value config_json;  // of a folder
+  const Gguf* gguf_metadata = nullptr;
   if (fs::is_directory(path, ignored)) {
+    config_json = parse_json_file(path / "config.json");
     model->config_ = config_from_hugging_face(path / "config.json");
     model->checkpoint_ = std::make_unique<Safetensors>(path);
     style.names = NameStyle::kHuggingFace;
@@ -46,10 +51,39 @@ std::shared_ptr<const Model> Model::load(const fs::path& path) {
     auto gguf = std::make_unique<Gguf>(path);
     model->config_ = config_from_gguf(*gguf);
     model->chat_template_ = gguf->string("tokenizer.chat_template").value_or("");
+    gguf_metadata = gguf.get();
     model->checkpoint_ = std::move(gguf);
   }
   model->weights_ = load_decoder(*model->checkpoint_, style, model->config_.decoder);
+
+  TowerSource source{model->checkpoint_.get(), config_json.if_object(), gguf_metadata};
+  if (!options.mmproj.empty()) {
+    auto mmproj = std::make_unique<Gguf>(options.mmproj);
+    source = {mmproj.get(), nullptr, mmproj.get()};
+    model->mmproj_ = std::move(mmproj);
+  }
+  const Towers towers = load_towers(source, model->config_.decoder.hidden);
+  model->vision_ = towers.vision;
+  model->audio_ = towers.audio;
   return model;
+}
+
+const ImageEncoder& Model::require_vision() const {
+  if (vision_ != nullptr) return *vision_;
+  throw Error(ErrorKind::kUnsupported, str(path().string(), ": this model can't see: its files hold no vision tower. ",
+                                           "Add its projector file with --mmproj, or take a model with vision."));
+}
+
+const AudioEncoder& Model::require_audio() const {
+  if (audio_ != nullptr) return *audio_;
+  throw Error(ErrorKind::kUnsupported, str(path().string(), ": this model can't hear: its files hold no audio tower. ",
+                                           "Add its projector file with --mmproj, or take a model with audio."));
+}
+
+MediaTokenIds Model::media_tokens() const {
+  const MediaTokenIds& configured = config_.media_tokens;
+  const bool is_configured = configured.image >= 0 || configured.audio >= 0 || configured.video >= 0;
+  return is_configured ? configured : find_media_tokens(tokenizer().vocab());
 }
 
 bool Model::has_tokenizer() const {

@@ -73,7 +73,7 @@ void expect_same(const DecoderConfig& a, const DecoderConfig& b) {
   EXPECT_EQ(a.attention_scale, b.attention_scale);
   EXPECT_EQ(a.final_logit_cap, b.final_logit_cap);
   EXPECT_EQ(a.has_value_norm, b.has_value_norm);
-  EXPECT_EQ(a.is_bidirectional_in_images, b.is_bidirectional_in_images);
+  EXPECT_EQ(a.image_attention, b.image_attention);
   EXPECT_EQ(a.rope_sliding, b.rope_sliding);
   EXPECT_EQ(a.rope_global, b.rope_global);
   ASSERT_EQ(a.layers.size(), b.layers.size());

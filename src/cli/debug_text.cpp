@@ -1,4 +1,5 @@
 // `carat debug tokenize` and `detokenize`.
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/unicode.h"
 #include "cli/debug.h"

@@ -27,8 +27,4 @@ auto input_member(const Find& find, const json::object& line, std::string_view k
 // An array of token ids. Throws Error(kBadInput) for anything else.
 std::vector<std::int32_t> ids_from_json(const json::value& value, std::string_view where);
 
-std::string base64_encode(std::string_view bytes);
-// nullopt where text is no base64 (RFC 4648, section 4, padding required).
-std::optional<std::string> base64_decode(std::string_view text);
-
 }  // namespace carat

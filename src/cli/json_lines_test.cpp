@@ -5,24 +5,6 @@
 namespace carat {
 namespace {
 
-TEST(Base64, GoesThereAndBack) {
-  // RFC 4648, section 10.
-  for (const auto& [bytes, text] : std::vector<std::pair<std::string, std::string>>{
-           {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}}) {
-    EXPECT_EQ(base64_encode(bytes), text);
-    EXPECT_EQ(base64_decode(text), bytes);
-  }
-  std::string all;
-  for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
-  EXPECT_EQ(base64_decode(base64_encode(all)), all);
-}
-
-TEST(Base64, RefusesWhatIsNone) {
-  for (const char* text : {"Zg", "Zg=", "Z===", "=Zg=", "Zg==Zg==", "Z\ng=", "Zg_-", "===="}) {
-    EXPECT_EQ(base64_decode(text), std::nullopt) << text;
-  }
-}
-
 TEST(Ids, AreIntegersOfThirtyOneBits) {
   const auto ids = [](const char* text) { return ids_from_json(parse_json(text, "t", ErrorKind::kBadInput), "t"); };
   EXPECT_EQ(ids("[]"), (std::vector<std::int32_t>{}));

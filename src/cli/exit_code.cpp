@@ -14,6 +14,7 @@ int exit_code(ErrorKind kind) {
       return kExitOutOfMemory;
     case ErrorKind::kCancelled:
       return kExitSignalBase + 2;
+    case ErrorKind::kBusy:
     case ErrorKind::kUnsupported:
     case ErrorKind::kInternal:
       return kExitOther;

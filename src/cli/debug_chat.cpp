@@ -3,9 +3,9 @@
 #include "chat/chat_template.h"
 #include "chat/output_parser.h"
 #include "cli/debug.h"
-#include "cli/encode_segments.h"
 #include "cli/json_lines.h"
 #include "cli/options.h"
+#include "engine/encode_segments.h"
 #include "model/read_chat_template.h"
 #include "text/load_tokenizer.h"
 

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "chat/chat_template.h"
 #include "chat/output_parser.h"
-#include "cli/encode_segments.h"
+#include "engine/encode_segments.h"
 #include "text/detokenizer.h"
 
 namespace carat {

@@ -32,7 +32,7 @@ struct BatchRow {
 inline constexpr std::int32_t kPadToken = 0;  // pad_token_id of the whole family
 
 // Rows of a sequence stand together, positions ascending by one; no two rows share sequence and position. Positions
-// before a sequence's first row are already in its cache, which has room for all of its rows (KvCache::grow_to).
+// before a sequence's first row are already in its cache, which has room for all of its rows (KvCache::make_room).
 struct Batch {
   std::vector<BatchRow> rows;
   std::span<KvCache* const> caches;

@@ -39,19 +39,21 @@ void Decoder::embed(const Compute& compute, std::span<const BatchRow> rows, MatV
 }
 
 void Decoder::run_layers(const Compute& compute, LayerRange layers, const Step& step, MatView<const float> embedding,
-                         MatView<float> h, Scratch& scratch, Trace* trace) const {
+                         MatView<float> h, Scratch& scratch, Trace* trace,
+                         const std::function<bool()>& should_stop) const {
   const std::size_t dim = config_.ple_dim;
   const MatView<float> ple = scratch.ple.mat(h.rows(), (layers.end - layers.first) * dim);
   if (dim != 0) per_layer_inputs(compute, config_, weights_, layers.first, step.rows, embedding, ple, scratch);
   for (std::size_t i = layers.first; i < layers.end; ++i) {
+    if (should_stop && should_stop()) throw Error(ErrorKind::kCancelled, "stopped between two layers");
     const MatView<const float> layer_ple = ple.col_range((i - layers.first) * dim, dim);
     layer_forward(compute, config_, config_.layers[i], weights_.layers[i], step, layer_ple, h, scratch, trace);
     if (trace != nullptr) trace->tensor(str("layer.", i), h);
   }
 }
 
-MatView<const float> Decoder::forward(const Compute& compute, const Batch& batch, Scratch& scratch,
-                                      Trace* trace) const {
+MatView<const float> Decoder::forward(const Compute& compute, const Batch& batch, Scratch& scratch, Trace* trace,
+                                      const std::function<bool()>& should_stop) const {
   const std::size_t layers = config_.layers.size();
   const std::size_t shared_from = config_.layers_that_matter_to_others();
   MatView<float> h = scratch.hidden.mat(batch.rows.size(), config_.hidden);
@@ -59,7 +61,7 @@ MatView<const float> Decoder::forward(const Compute& compute, const Batch& batch
 
   embed(compute, step.rows, h);
   if (trace != nullptr) trace->tensor("embedding", h);
-  run_layers(compute, {0, shared_from}, step, h, h, scratch, trace);
+  run_layers(compute, {0, shared_from}, step, h, h, scratch, trace, should_stop);
 
   // From here on only rows whose logits are wanted matter.
   h = h.row_range(0, keep_wanted(step.rows, h));
@@ -69,7 +71,7 @@ MatView<const float> Decoder::forward(const Compute& compute, const Batch& batch
     step = Step(compute, config_, step.rows, batch.caches, scratch);
     const MatView<float> embedding = scratch.normed.mat(h.rows(), config_.hidden);
     if (config_.ple_dim != 0) embed(compute, step.rows, embedding);
-    run_layers(compute, {shared_from, layers}, step, embedding, h, scratch, trace);
+    run_layers(compute, {shared_from, layers}, step, embedding, h, scratch, trace, should_stop);
   }
   rms_norm(compute, h, weights_.final_norm, config_.rms_eps, h);
   if (trace != nullptr) trace->tensor("final_norm", h);

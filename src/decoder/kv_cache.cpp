@@ -1,6 +1,8 @@
 #include "decoder/kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 namespace carat {
 namespace {
@@ -17,57 +19,106 @@ KvPages layout(const LayerConfig& layer, const KvCacheOptions& options) {
   return pages;
 }
 
-// Pages of a ring: the window and a chunk that is written before it is attended to; never more than the context.
-std::size_t ring_pages(const DecoderConfig& config, const KvCacheOptions& options) {
-  return pages_for(std::min(options.context, config.window + options.chunk));
+// The first position that the row at `position` sees on sliding layers.
+std::size_t window_begin(const DecoderConfig& config, std::size_t position) {
+  return position - std::min(position, std::max<std::size_t>(config.window, 1) - 1);
 }
 
 }  // namespace
 
-KvCache::KvCache(const DecoderConfig& config, const KvCacheOptions& options)
-    : config_(config), options_(options), layers_(config.layers.size()) {
+KvCache::KvCache(const DecoderConfig& config, const KvCacheOptions& options, PagePool& pool)
+    : config_(&config), options_(options), pool_(&pool), offsets_(config.layers.size()), pages_(config.layers.size()) {
   for (const LayerConfig& layer : config.layers) {
-    if (!layer.owns_kv() || !layer.is_sliding) continue;
-    for (std::size_t i = 0; i < ring_pages(config, options); ++i) add_page(layer.index);
+    if (!layer.owns_kv()) continue;
+    Kind& kind = kind_of(layer);
+    offsets_[layer.index] = kind.block_bytes;
+    kind.block_bytes += layout(layer, options).page_bytes();
   }
 }
 
 std::size_t KvCache::bytes_needed(const DecoderConfig& config, const KvCacheOptions& options) {
+  // Blocks begin at multiples of kPageTokens, a window anywhere: one more may be needed than fit its length.
+  const std::size_t window = config.window + options.chunk + options.slack + kPageTokens;
   std::size_t bytes = 0;
   for (const LayerConfig& layer : config.layers) {
     if (!layer.owns_kv()) continue;
-    const std::size_t pages = layer.is_sliding ? ring_pages(config, options) : pages_for(options.context);
-    bytes += pages * layout(layer, options).page_bytes();
+    const std::size_t positions = layer.is_sliding ? std::min(options.context, window) : options.context;
+    bytes += pages_for(positions) * layout(layer, options).page_bytes();
   }
   return bytes;
 }
 
-void KvCache::add_page(std::size_t layer) {
-  Layer& owner = layers_[layer];
-  AlignedBuffer<std::byte> page(layout(config_.layers[layer], options_).page_bytes(), "key/value cache");
-  owner.pages.reserve(owner.pages.size() + 1);
-  owner.memory.push_back(std::move(page));
-  owner.pages.push_back(owner.memory.back().data());
+void KvCache::set_block(Kind& kind, std::size_t page, KvBlockRef block) {
+  if (kind.blocks.size() <= page) kind.blocks.resize(page + 1);
+  for (const LayerConfig& layer : config_->layers) {
+    if (!layer.owns_kv() || &kind_of(layer) != &kind) continue;
+    std::vector<std::byte*>& pages = pages_[layer.index];
+    if (pages.size() <= page) pages.resize(page + 1);
+    pages[page] = block == nullptr ? nullptr : block->memory.data() + offsets_[layer.index];
+  }
+  kind.blocks[page] = std::move(block);
 }
 
-void KvCache::grow_to(std::size_t length) {
-  for (const LayerConfig& layer : config_.layers) {
-    if (!layer.owns_kv() || layer.is_sliding) continue;
-    while (layers_[layer.index].pages.size() < pages_for(length)) add_page(layer.index);
+// Slots of the page before `slot` are kept, those from there on may be written afterwards.
+void KvCache::make_writable(Kind& kind, std::size_t page, std::size_t slot) {
+  const KvBlockRef held = page < kind.blocks.size() ? kind.blocks[page] : nullptr;
+  // The kind's own reference and `held`.
+  const bool is_shared = held.use_count() > 2;
+  if (held != nullptr && (!is_shared || held->filled == slot)) return;
+  KvBlockRef fresh = pool_->allocate(kind.block_bytes);
+  if (slot != 0) {
+    std::memcpy(fresh->memory.data(), held->memory.data(), kind.block_bytes);
+    fresh->filled = slot;
+  }
+  set_block(kind, page, std::move(fresh));
+}
+
+void KvCache::drop_before(std::size_t position) {
+  for (std::size_t page = 0; page < std::min(sliding_.blocks.size(), position / kPageTokens); ++page) {
+    if (sliding_.blocks[page] != nullptr) set_block(sliding_, page, nullptr);
+  }
+}
+
+void KvCache::make_room(std::size_t begin, std::size_t end) {
+  const std::size_t needed = window_begin(*config_, begin);
+  drop_before(needed - std::min(needed, options_.slack));
+  for (std::size_t page = begin / kPageTokens; page < pages_for(end); ++page) {
+    const std::size_t first = page * kPageTokens;
+    const std::size_t slot = begin > first ? begin - first : 0;
+    for (Kind* kind : {&sliding_, &global_}) {
+      make_writable(*kind, page, slot);
+      kind->blocks[page]->filled = std::min(kPageTokens, end - first);
+    }
   }
 }
 
 KvPages KvCache::pages(std::size_t layer) const {
-  const LayerConfig& source = config_.layers[config_.layers[layer].kv_source];
+  const LayerConfig& source = config_->layers[config_->layers[layer].kv_source];
   KvPages pages = layout(source, options_);
-  pages.pages = layers_[source.index].pages;
+  pages.pages = pages_[source.index];
   return pages;
 }
 
-std::size_t KvCache::first_held(std::size_t length) const {
-  const bool has_ring = std::ranges::any_of(config_.layers, [](const LayerConfig& l) { return l.is_sliding; });
-  const std::size_t ring = ring_pages(config_, options_) * kPageTokens;
-  return has_ring && length > ring ? length - ring : 0;
+std::size_t KvCache::first_held() const {
+  if (sliding_.block_bytes == 0) return 0;
+  const auto first = std::ranges::find_if(sliding_.blocks, [](const KvBlockRef& block) { return block != nullptr; });
+  return static_cast<std::size_t>(first - sliding_.blocks.begin()) * kPageTokens;
+}
+
+KvCache::Blocks KvCache::blocks(std::size_t page) const {
+  const auto at = [page](const Kind& kind) { return page < kind.blocks.size() ? kind.blocks[page] : nullptr; };
+  return {at(sliding_), at(global_)};
+}
+
+void KvCache::adopt(const Blocks& blocks) {
+  const std::size_t page = global_.blocks.size();
+  set_block(sliding_, page, blocks.sliding);
+  set_block(global_, page, blocks.global);
+}
+
+void KvCache::clear() {
+  for (Kind* kind : {&sliding_, &global_}) kind->blocks.clear();
+  for (std::vector<std::byte*>& pages : pages_) pages.clear();
 }
 
 }  // namespace carat

@@ -7,16 +7,22 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "engine/answerer.h"
 #include "engine/session.h"
 #include "model/model.h"
+#include "sampling/token_constraint.h"
 
 namespace carat {
 
 class StepRunner;
+
+// Makes the constraint that a request's format, tools and tool choice ask for; null where they ask for none. Called on
+// the submitting thread. Throws Error(kBadInput, kUnsupported) naming what can't be honoured.
+using ConstraintFactory = std::function<std::unique_ptr<TokenConstraint>(const Request& request, const Tokenizer&)>;
 
 struct EngineOptions {
   std::string name;              // ModelInfo::name
@@ -25,7 +31,8 @@ struct EngineOptions {
   DType kv_type = DType::kF16;   // kF32, kF16 or kBF16
   std::size_t max_running = 16;  // sequences in a batch
   std::size_t max_queued = 256;  // requests that wait; more are refused (BusyError)
-  std::size_t chunk = 512;       // most rows of a step
+  std::size_t chunk = 256;       // most rows of a step
+  ConstraintFactory constraints;  // absent: requests that need one are refused (kUnsupported)
 };
 
 class Engine final : public Answerer {

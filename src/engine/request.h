@@ -11,14 +11,13 @@
 #include <vector>
 
 #include "base/json.h"
+#include "nn/soft_tokens.h"
 #include "sampling/sampling_params.h"
 
 namespace carat {
 
 // ---- The conversation
 // ------------------------------------------------------------------------------------------------
-
-enum class MediaKind { kImage, kAudio, kVideo };
 
 // A picture, a sound or a film, as the file it came in (PNG, JPEG, WAV, FLAC, ...): not decoded yet.
 struct MediaPart {

@@ -18,7 +18,8 @@ constexpr std::size_t kLogitRows = 32;
 
 // chunk: rows of the largest batch.
 KvCacheOptions cache_options(const SessionOptions& options, std::size_t chunk) {
-  return {options.kv_type, options.kv_type, options.context, std::min(chunk, options.context)};
+  chunk = std::min(chunk, options.context);
+  return {options.kv_type, options.kv_type, options.context, chunk, chunk};
 }
 
 // The options with defaults filled in. Throws Error(kBadInput).
@@ -75,7 +76,6 @@ struct Session::Impl {
     require_memory(config, session_options, rows);
     const std::size_t before = scratch ? scratch->max_rows() : 0;
     cached = 0;
-    written = 0;
     try {
       allocate(rows);
     } catch (const Error&) {
@@ -86,7 +86,7 @@ struct Session::Impl {
   void allocate(std::size_t rows) {
     scratch.reset();
     cache.reset();
-    cache.emplace(config, cache_options(session_options, rows));
+    cache.emplace(config, cache_options(session_options, rows), pages);
     scratch.emplace(config, rows);
   }
 
@@ -124,16 +124,15 @@ struct Session::Impl {
   // on; calls after_chunk(first wanted position, hidden [wanted, hidden]) where there are any.
   template <typename AfterChunk>
   void run(std::size_t wanted_from, const std::function<bool()>& is_cancelled, const AfterChunk& after_chunk) {
-    cache->grow_to(tokens.size());
     KvCache* const caches[] = {&*cache};
     while (cached < tokens.size()) {
       if (is_cancelled && is_cancelled()) throw Error(ErrorKind::kCancelled, "cancelled");
       const std::size_t end = batch_end(cached);
+      cache->make_room(cached, end);
       const Batch batch{batch_rows(cached, end, wanted_from), caches};
       const MatView<const float> hidden = decoder.forward(context.compute(), batch, *scratch, trace);
       if (!hidden.empty()) after_chunk(std::max(cached, wanted_from), hidden);
       cached = end;
-      written = std::max(written, cached);
     }
   }
 
@@ -202,6 +201,7 @@ struct Session::Impl {
   SessionOptions session_options;
   ComputeContext context;
   Decoder decoder;
+  PagePool pages;
   std::optional<KvCache> cache;
   std::optional<Scratch> scratch;
   AlignedBuffer<float> logits;
@@ -217,7 +217,6 @@ struct Session::Impl {
   std::vector<std::int32_t> tokens;
   std::vector<HeldMedium> media;  // in the order of their positions
   std::size_t cached = 0;         // of tokens, those whose keys and values are in the cache
-  std::size_t written = 0;  // most that were, since the cache was last empty: what the rings have lost, they have lost
 };
 
 Session::Session(std::shared_ptr<const Model> model, const ComputeOptions& compute, const SessionOptions& options)
@@ -300,12 +299,12 @@ void Session::rewind(std::size_t length) {
   Impl& s = *impl_;
   if (length >= s.tokens.size()) return;
   s.cut(length);
-  // The first token to run sees the window before it; is all of it still in the ring?
+  // The first token to run sees the window before it; is all of it still held?
   const std::size_t oldest_seen =
       s.cached - std::min(s.cached, s.config.window - std::min<std::size_t>(s.config.window, 1));
-  if (oldest_seen < s.cache->first_held(s.written)) {
+  if (oldest_seen < s.cache->first_held()) {
+    s.cache->clear();
     s.cached = 0;
-    s.written = 0;
   }
 }
 

@@ -1,4 +1,4 @@
-#include "cli/encode_segments.h"
+#include "engine/encode_segments.h"
 
 #include <gtest/gtest.h>
 

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "engine/answerer.h"
-#include "engine/session.h"
+#include "engine/compute_context.h"
 #include "model/model.h"
 #include "sampling/token_constraint.h"
 

@@ -1,6 +1,8 @@
 #include "checkpoint/gguf_writer.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,8 +50,9 @@ class GgufWriter::Output {
  public:
   // Reserves size_bytes on the disk where the file system can, so that a full disk shows at once.
   Output(const std::filesystem::path& path, std::uint64_t size_bytes) : path_(path.string() + ".part") {
-    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd_ < 0) fail(errno);
+    while (!open_locked()) {
+    }
+    if (::ftruncate(fd_, 0) != 0) fail(errno);
     if (::fallocate(fd_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_bytes)) != 0 && errno == ENOSPC) {
       discard();
       fail(ENOSPC);
@@ -84,12 +87,43 @@ class GgufWriter::Output {
 
   void publish(const std::filesystem::path& path) {
     if (::fsync(fd_) != 0) fail(errno);
-    if (::close(std::exchange(fd_, -1)) != 0) fail(errno);
     if (::rename(path_.c_str(), path.c_str()) != 0) fail(errno);
     path_.clear();
+    if (::close(std::exchange(fd_, -1)) != 0) fail(errno);  // only now: with it goes the lock
+    sync_folder_of(path);
   }
 
  private:
+  // Opens the file and locks it against other processes. False where its name has gone to another file meanwhile: one
+  // that held the lock before has published it.
+  bool open_locked() {
+    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd_ < 0) fail(errno);
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      ::close(std::exchange(fd_, -1));
+      const std::string taken = path_.string();
+      path_.clear();  // not ours to remove
+      throw Error(ErrorKind::kBadInput, str(taken, ": another process is writing this file. Wait for it to end."));
+    }
+    struct stat opened {};
+    struct stat named {};
+    if (::fstat(fd_, &opened) == 0 && ::stat(path_.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
+        opened.st_dev == named.st_dev) {
+      return true;
+    }
+    ::close(std::exchange(fd_, -1));
+    return false;
+  }
+
+  // Makes the new name last through a loss of power; file systems that can't are left alone.
+  static void sync_folder_of(const std::filesystem::path& path) noexcept {
+    const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    ::fsync(fd);
+    ::close(fd);
+  }
+
   void discard() noexcept {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
     if (!path_.empty()) ::unlink(path_.c_str());
@@ -153,6 +187,12 @@ void GgufWriter::add(std::string_view key, std::string_view value) {
 
 void GgufWriter::add_array(std::string_view key, std::span<const std::string> values) {
   add_encoded_array(key, GgufType::kString, values.size(), encode_strings(values));
+}
+
+void GgufWriter::add_array(std::string_view key, const std::vector<bool>& values) {
+  std::vector<std::byte> bytes;
+  for (const bool value : values) bytes.push_back(std::byte{value});
+  add_encoded_array(key, GgufType::kBool, values.size(), bytes);
 }
 
 void GgufWriter::add_array(std::string_view key, std::span<const std::string_view> values) {

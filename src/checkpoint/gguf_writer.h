@@ -47,6 +47,7 @@ concept GgufNumber = gguf_type_of<T>()
 //     writer.finish();
 //
 // The file appears under its name only in finish(), whole; until then it is tiny.gguf.part, which goes with the writer.
+// One left over by a process that was killed is written over; one that another process is writing is an error.
 // Memory: the metadata, never a tensor. Throws Error: kBadInput for what no reader would accept, kBadFile where the
 // disk is full or can't be written.
 class GgufWriter {
@@ -71,6 +72,7 @@ class GgufWriter {
     add_array(key, std::span<const T>(values));
   }
   void add_array(std::string_view key, std::span<const std::string> values);
+  void add_array(std::string_view key, const std::vector<bool>& values);
   void add_array(std::string_view key, std::span<const std::string_view> values);
 
   // Every key of `from` as it stands there, but for those already added and general.alignment.

@@ -127,6 +127,7 @@ void define_commands(CLI::App& root, Action& action) {
   define_show(root, action);
   define_perplexity(root, action);
   define_bench(root, action);
+  define_convert(root, action);
   define_debug(root, action);
   define_completion(root, action);
   define_man(root, action);

@@ -146,4 +146,13 @@ DecoderWeights load_decoder(const Checkpoint& checkpoint, const CheckpointStyle&
   return w;
 }
 
+std::string hugging_face_prefix(const Checkpoint& checkpoint) {
+  for (const std::string_view prefix : {"model.language_model.", "language_model.model.", "model.", ""}) {
+    if (checkpoint.find(str(prefix, "embed_tokens.weight")) != nullptr) return std::string(prefix);
+  }
+  throw Error(ErrorKind::kBadFile, str(checkpoint.path().string(),
+                                       ": lacks tensor embed_tokens.weight under any known prefix. Is the folder a "
+                                       "whole Gemma checkpoint?"));
+}
+
 }  // namespace carat

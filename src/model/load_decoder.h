@@ -23,4 +23,8 @@ struct CheckpointStyle {
 // for element types that can't be decoded.
 DecoderWeights load_decoder(const Checkpoint& checkpoint, const CheckpointStyle& style, const DecoderConfig& config);
 
+// What stands before "embed_tokens.weight" in the names of a Hugging Face checkpoint's text tensors. Throws
+// Error(kBadFile) where there is no such tensor.
+std::string hugging_face_prefix(const Checkpoint& checkpoint);
+
 }  // namespace carat

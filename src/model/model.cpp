@@ -21,16 +21,6 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, error);
 }
 
-// What stands before "embed_tokens.weight" in a folder's tensor names.
-std::string find_prefix(const Checkpoint& checkpoint) {
-  for (const std::string_view prefix : {"model.language_model.", "language_model.model.", "model.", ""}) {
-    if (checkpoint.find(str(prefix, "embed_tokens.weight")) != nullptr) return std::string(prefix);
-  }
-  throw Error(ErrorKind::kBadFile, str(checkpoint.path().string(),
-                                       ": lacks tensor embed_tokens.weight under any known prefix. Is the folder a "
-                                       "whole Gemma checkpoint?"));
-}
-
 }  // namespace
 
 std::shared_ptr<const Model> Model::load(const fs::path& path, const LoadOptions& options) {
@@ -44,7 +34,7 @@ std::shared_ptr<const Model> Model::load(const fs::path& path, const LoadOptions
     model->config_ = config_from_hugging_face(path / "config.json");
     model->checkpoint_ = std::make_unique<Safetensors>(path);
     style.names = NameStyle::kHuggingFace;
-    style.prefix = find_prefix(*model->checkpoint_);
+    style.prefix = hugging_face_prefix(*model->checkpoint_);
     style.is_norm_minus_one = model->config_.architecture == "gemma3";
     model->chat_template_ = read_chat_template(path);
   } else {

@@ -58,6 +58,14 @@ constexpr bool rows_are_in_order() {
 }
 static_assert(rows_are_in_order() && static_cast<std::size_t>(TensorRole::kLayerScalar) + 1 == kNames.size());
 
+std::vector<TensorRole> roles(bool is_per_layer) {
+  std::vector<TensorRole> roles;
+  for (const NameRow& row : kNames) {
+    if (row.is_per_layer == is_per_layer) roles.push_back(row.role);
+  }
+  return roles;
+}
+
 }  // namespace
 
 std::string tensor_name(TensorRole role, NameStyle style, std::string_view prefix, std::size_t layer) {
@@ -66,6 +74,14 @@ std::string tensor_name(TensorRole role, NameStyle style, std::string_view prefi
     return std::string(row.hugging_face);  // no prefix
   if (style == NameStyle::kGguf) return row.is_per_layer ? str("blk.", layer, ".", row.gguf) : std::string(row.gguf);
   return row.is_per_layer ? str(prefix, "layers.", layer, ".", row.hugging_face) : str(prefix, row.hugging_face);
+}
+
+std::vector<TensorRole> model_roles() {
+  return roles(false);
+}
+
+std::vector<TensorRole> layer_roles() {
+  return roles(true);
 }
 
 }  // namespace carat

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace carat {
 
@@ -48,5 +49,9 @@ enum class NameStyle { kGguf, kHuggingFace };
 // "blk.3.attn_q.weight", or prefix + "layers.3.self_attn.q_proj.weight". layer is ignored for roles of the whole
 // model. prefix: what Hugging Face names begin with, "model.language_model." for instance; unused for GGUF.
 std::string tensor_name(TensorRole role, NameStyle style, std::string_view prefix, std::size_t layer);
+
+// All roles of the whole model, and all of a layer, in the order of the list above.
+std::vector<TensorRole> model_roles();
+std::vector<TensorRole> layer_roles();
 
 }  // namespace carat

@@ -1,0 +1,128 @@
+// Golden models converted and loaded again: the same logits, bit for bit.
+#include "convert/convert.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <numeric>
+
+#include "base/json.h"
+#include "checkpoint/test_files.h"
+#include "engine/session.h"
+
+namespace carat {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kGolden = fs::path(CARAT_TEST_DATA) / "golden";
+
+// Logits of every one of some tokens, with exact activations.
+std::vector<float> all_logits(const fs::path& path) {
+  const auto model = Model::load(path);
+  Session session(model, {.threads = 1, .activations = ActivationType::kF32}, {.context = 64, .kv_type = DType::kF32});
+  std::vector<std::int32_t> tokens(48);
+  std::iota(tokens.begin(), tokens.end(), 3);
+  std::vector<float> all;
+  session.append_all_logits(tokens, [&](std::size_t, MatView<const float> logits) {
+    for (std::size_t row = 0; row < logits.rows(); ++row) {
+      all.insert(all.end(), logits.row(row).begin(), logits.row(row).end());
+    }
+  });
+  return all;
+}
+
+void expect_same_logits(const fs::path& folder, const fs::path& gguf) {
+  const std::vector<float> expected = all_logits(folder);
+  const std::vector<float> found = all_logits(gguf);
+  ASSERT_EQ(found.size(), expected.size());
+  EXPECT_EQ(std::memcmp(found.data(), expected.data(), expected.size() * sizeof(float)), 0);
+}
+
+class ConvertGolden : public testing::TestWithParam<const char*> {};
+
+TEST_P(ConvertGolden, LogitsAreTheSame) {
+  const TemporaryFolder work;
+  const fs::path folder = kGolden / GetParam() / "model";
+  convert_to_gguf({.folder = folder, .output = work.path() / "model.gguf"});
+  expect_same_logits(folder, work.path() / "model.gguf");
+}
+
+TEST_P(ConvertGolden, F32KeepsTheLogitsToo) {
+  const TemporaryFolder work;
+  const fs::path folder = kGolden / GetParam() / "model";
+  convert_to_gguf({.folder = folder, .output = work.path() / "model.gguf", .matrix_type = DType::kF32});
+  expect_same_logits(folder, work.path() / "model.gguf");
+}
+
+TEST_P(ConvertGolden, NewerConfigurationSaysTheSame) {
+  const TemporaryFolder work;
+  const fs::path folder = kGolden / GetParam();
+  fs::copy(folder / "model" / "model.safetensors", work.path() / "model.safetensors");
+  fs::copy(folder / "config.per_layer_config.json", work.path() / "config.json");
+  convert_to_gguf({.folder = work.path(), .output = work.path() / "model.gguf"});
+  expect_same_logits(folder / "model", work.path() / "model.gguf");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ConvertGolden, testing::Values("text-dense", "text-e2b", "text-e4b", "text-moe"),
+                         [](const auto& instance) {
+                           std::string name = instance.param;
+                           name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
+                           return name;
+                         });
+
+// A folder with the tensors of a golden model and one more.
+void write_folder_with_extra_tensor(const fs::path& folder) {
+  const fs::path source = kGolden / "text-dense" / "model";
+  fs::copy(source / "config.json", folder / "config.json");
+  std::ifstream file(source / "model.safetensors", std::ios::binary);
+  std::string data((std::istreambuf_iterator<char>(file)), {});
+  std::uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, data.data(), sizeof(header_bytes));
+  json::object header = json::parse(data.substr(8, header_bytes)).as_object();
+  const std::size_t end = data.size() - 8 - header_bytes;
+  header["model.language_model.layers.0.surprise.weight"] = {
+      {"dtype", "F32"}, {"shape", {1}}, {"data_offsets", {end, end + 4}}};
+  const std::string text = json::serialize(header);
+  const std::uint64_t text_bytes = text.size();
+  std::ofstream out(folder / "model.safetensors", std::ios::binary);
+  out.write(reinterpret_cast<const char*>(&text_bytes), sizeof(text_bytes));
+  out << text << data.substr(8 + header_bytes) << std::string(4, '\0');
+}
+
+TEST(Convert, RefusesTensorsItDoesNotKnow) {
+  const TemporaryFolder work;
+  write_folder_with_extra_tensor(work.path());
+  const fs::path out = work.path() / "model.gguf";
+  try {
+    convert_to_gguf({.folder = work.path(), .output = out});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUnsupported);
+    EXPECT_NE(std::string(error.what()).find("layers.0.surprise.weight"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(fs::exists(out));
+}
+
+TEST(Convert, StoppedItLeavesNothing) {
+  const TemporaryFolder work;
+  const fs::path out = work.path() / "model.gguf";
+  const auto stop = [](std::uint64_t done, std::uint64_t total) {
+    if (done > total / 2) throw Error(ErrorKind::kCancelled, "stopped");
+  };
+  EXPECT_THROW(convert_to_gguf({.folder = kGolden / "text-dense" / "model", .output = out}, stop), Error);
+  EXPECT_TRUE(fs::is_empty(work.path()));
+}
+
+TEST(Convert, SaysThatAFolderHasNoTowers) {
+  const TemporaryFolder work;
+  EXPECT_THROW(convert_to_gguf({.folder = kGolden / "text-dense" / "model",
+                                .output = work.path() / "model.gguf",
+                                .projector = work.path() / "mmproj.gguf"}),
+               Error);
+  EXPECT_TRUE(fs::is_empty(work.path()));
+}
+
+}  // namespace
+}  // namespace carat

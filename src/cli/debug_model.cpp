@@ -7,6 +7,7 @@
 #include "cli/npy.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "engine/lookahead.h"
 #include "engine/session.h"
 
 namespace carat {
@@ -17,6 +18,7 @@ struct ModelOptions {
   std::string model;
   std::string tokens;
   std::string out;
+  std::string assistant;
   std::size_t max_tokens = 16;
   ComputeFlags compute{.activations = "f32", .kv_type = "f32"};
 };
@@ -48,12 +50,17 @@ void run_logits(const ModelOptions& options) {
 void run_generate(const ModelOptions& options) {
   const std::vector<std::int32_t> ids = read_tokens(options.tokens);
   Session session = make_session(options, ids.size() + options.max_tokens);
+  std::unique_ptr<Lookahead> lookahead;
+  if (!options.assistant.empty()) {
+    lookahead = std::make_unique<Lookahead>(session, Assistant::load(options.assistant, session.model()));
+  }
   json::array generated;
   std::span<const float> logits = session.append(ids);
   while (generated.size() < options.max_tokens) {
     const auto best = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
     generated.push_back(best);
-    if (generated.size() < options.max_tokens) logits = session.append(std::span(&best, 1));
+    if (generated.size() == options.max_tokens) break;
+    logits = lookahead != nullptr ? lookahead->advance(best) : session.append(std::span(&best, 1));
   }
   write_stdout(json::serialize(generated) + "\n");
 }
@@ -88,6 +95,9 @@ void define_debug_generate(CLI::App& debug, Action& action) {
       ->check(CLI::Range(std::size_t{0}, kMaxContext))
       ->type_name("N")
       ->capture_default_str();
+  verb.add_option("--assistant", options->assistant,
+                  "An assistant of the model (drafter): guesses tokens, which the model checks; the ids stay the same")
+      ->type_name("MODEL");
   set_action(verb, action, options, run_generate);
 }
 

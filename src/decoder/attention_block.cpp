@@ -43,7 +43,7 @@ void attention_block(const Compute& compute, const DecoderConfig& config, const 
 
   std::vector<AttentionSegment> segments;
   for (const SequenceRows& sequence : step.sequences) {
-    segments.push_back({sequence.cache->pages(layer.index), sequence.first_row, sequence.rows});
+    segments.push_back({sequence.cache->pages(layer.kv_source), sequence.first_row, sequence.rows});
   }
 
   const KernelTable& kernels = compute.kernels;

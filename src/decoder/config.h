@@ -13,9 +13,10 @@ struct LayerConfig {
   std::size_t kv_heads = 0;
   bool is_k_eq_v = false;        // no value projection: the value is the raw key projection
   std::size_t kv_source = 0;     // layer whose keys and values it reads; its own index where it makes them
+  bool reads_target = false;     // a drafter's layer: kv_source is a layer of the model it drafts for
   std::size_t intermediate = 0;  // width of the (dense) MLP
 
-  bool owns_kv() const { return kv_source == index; }
+  bool owns_kv() const { return kv_source == index && !reads_target; }
 };
 
 struct MoeConfig {
@@ -58,6 +59,14 @@ struct DecoderConfig {
   }
   // One past the last layer that makes keys and values: rows whose logits nobody wants go no further.
   std::size_t layers_that_matter_to_others() const;
+};
+
+// A drafter: a small decoder that reads the keys and values of the model it drafts for (decoder/drafter.h).
+struct DrafterConfig {
+  DecoderConfig decoder;          // each of its layers has reads_target set
+  std::size_t target_hidden = 0;  // width of the target's hidden states
+  std::size_t centroids = 0;      // clusters of the vocabulary; 0: every token's logit is computed
+  std::size_t centroids_used = 0;
 };
 
 }  // namespace carat

@@ -28,6 +28,9 @@ class Decoder {
   MatView<const float> forward(const Compute& compute, const Batch& batch, Scratch& scratch, Trace* trace,
                                const std::function<bool()>& should_stop = {}) const;
 
+  // h = embedding[token] * scale, or the soft row: [rows, hidden].
+  void embed(const Compute& compute, std::span<const BatchRow> rows, MatView<float> h) const;
+
   // out = cap * tanh(output hidden / cap). hidden: [rows, hidden], out: [rows, vocab].
   void logits(const Compute& compute, MatView<const float> hidden, MatView<float> out) const;
 
@@ -37,8 +40,6 @@ class Decoder {
     std::size_t end = 0;
   };
 
-  // h = embedding[token] * scale, or the soft row: [rows, hidden].
-  void embed(const Compute& compute, std::span<const BatchRow> rows, MatView<float> h) const;
   // Runs h through some layers, in place. embedding: [rows, hidden], what enters layer 0; it may be h.
   void run_layers(const Compute& compute, LayerRange layers, const Step& step, MatView<const float> embedding,
                   MatView<float> h, Scratch& scratch, Trace* trace, const std::function<bool()>& should_stop) const;

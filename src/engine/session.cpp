@@ -130,7 +130,7 @@ struct Session::Impl {
       const std::size_t end = batch_end(cached);
       cache->make_room(cached, end);
       const Batch batch{batch_rows(cached, end, wanted_from), caches};
-      const MatView<const float> hidden = decoder.forward(context.compute(), batch, *scratch, trace);
+      hidden = decoder.forward(context.compute(), batch, *scratch, trace);
       if (!hidden.empty()) after_chunk(std::max(cached, wanted_from), hidden);
       cached = end;
     }
@@ -204,6 +204,7 @@ struct Session::Impl {
   PagePool pages;
   std::optional<KvCache> cache;
   std::optional<Scratch> scratch;
+  MatView<const float> hidden;  // of the last chunk's wanted rows, in scratch
   AlignedBuffer<float> logits;
   Trace* trace = nullptr;
 
@@ -229,6 +230,9 @@ const Model& Session::model() const {
 }
 std::size_t Session::context() const {
   return impl_->session_options.context;
+}
+std::size_t Session::chunk() const {
+  return impl_->session_options.chunk;
 }
 std::size_t Session::position() const {
   return impl_->tokens.size();
@@ -293,6 +297,16 @@ std::size_t Session::held_prefix(std::span<const std::int32_t> tokens, std::span
     break;
   }
   return same;
+}
+
+MatView<const float> Session::last_hidden() const {
+  return impl_->hidden;
+}
+
+std::vector<std::int32_t> Session::propose(Drafter& drafter, std::int32_t token, std::span<const float> hidden,
+                                           std::size_t count) {
+  Impl& s = *impl_;
+  return drafter.propose(s.context.compute(), {s.decoder, *s.cache, s.tokens.size(), token, hidden}, count, s.trace);
 }
 
 void Session::rewind(std::size_t length) {

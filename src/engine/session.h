@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/view.h"
+#include "decoder/drafter.h"
 #include "engine/compute_context.h"
 #include "engine/media_span.h"
 #include "model/model.h"
@@ -34,6 +35,7 @@ class Session {
 
   const Model& model() const;
   std::size_t context() const;                      // most tokens
+  std::size_t chunk() const;                        // most tokens that go through the model at once
   std::size_t position() const;                     // tokens held
   const std::vector<std::int32_t>& tokens() const;  // those tokens; placeholders where media are
   const Compute& compute() const;                   // to encode media with, between calls
@@ -62,6 +64,16 @@ class Session {
   // How many of these tokens, from the first on, are held already, the same media among them (the same SoftTokens
   // object: media.h keeps one for each content). A medium that is held in part counts as not held.
   std::size_t held_prefix(std::span<const std::int32_t> tokens, std::span<const MediaSpan> media) const;
+
+  // Final-normed hidden states [rows, hidden] of the last rows whose logits were handed out (one after append),
+  // valid until the next call.
+  MatView<const float> last_hidden() const;
+
+  // The `count` tokens that the drafter thinks likeliest after `token`, which would be the next one appended; hidden,
+  // [hidden], is the state (last_hidden) of the token before it. The drafter must be one of an assistant loaded for
+  // this session's model. position() is at least 1.
+  std::vector<std::int32_t> propose(Drafter& drafter, std::int32_t token, std::span<const float> hidden,
+                                    std::size_t count);
 
   // Forgets all tokens from position `length` on; length <= position(). Cheap: what the window has lost is recomputed
   // by append when it is needed.

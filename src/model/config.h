@@ -42,4 +42,9 @@ struct ModelConfig {
 ModelConfig config_from_gguf(const Gguf& gguf);
 ModelConfig config_from_hugging_face(const std::filesystem::path& config_json);
 
+// The same for assistants (drafters). Which layers of the target they read is left open: reads_target is set,
+// kv_source is 0 (model/assistant.h decides).
+DrafterConfig drafter_config_from_gguf(const Gguf& gguf);
+DrafterConfig drafter_config_from_hugging_face(const std::filesystem::path& config_json);
+
 }  // namespace carat

@@ -89,6 +89,11 @@ std::size_t turning_pairs(const Gguf& gguf, std::size_t half, std::string_view w
   return pairs;
 }
 
+std::size_t shared_layers(const Keys& keys) {
+  return keys.size_or("attention.shared_kv_layers", 0, kMaxLayers, 0);
+}
+
+// Everything but whose keys each layer reads.
 DecoderConfig decoder_config(const Gguf& gguf, const Keys& keys, bool is_gemma4) {
   DecoderConfig config;
   const std::size_t layers = keys.size("block_count", 1, kMaxLayers);
@@ -117,7 +122,7 @@ DecoderConfig decoder_config(const Gguf& gguf, const Keys& keys, bool is_gemma4)
   const std::vector<std::size_t> slides = sliding_pattern(keys, layers);
   const std::vector<std::size_t> kv_heads = keys.per_layer("attention.head_count_kv", layers, 1, kMaxHeads);
   const std::vector<std::size_t> widths = keys.per_layer("feed_forward_length", layers, 1, kMaxWidth);
-  const std::size_t shared = keys.size_or("attention.shared_kv_layers", 0, kMaxLayers, 0);
+  const std::size_t shared = shared_layers(keys);
   for (std::size_t i = 0; i < layers; ++i) {
     LayerConfig layer;
     layer.is_sliding = slides[i] != 0;
@@ -152,25 +157,51 @@ DecoderConfig decoder_config(const Gguf& gguf, const Keys& keys, bool is_gemma4)
     const double factor = keys.positive_or("rope.scaling.factor", 1);
     config.rope_global = rope_frequencies(global_theta, global_dim, global_dim / 2, factor);
   }
-  finish_decoder(config, shared, keys.where());
   return config;
+}
+
+std::string architecture_of(const Gguf& gguf) {
+  const auto architecture = gguf.string("general.architecture");
+  if (!architecture) {
+    throw Error(ErrorKind::kBadFile, str(gguf.path().string(), ": lacks the key general.architecture."));
+  }
+  return std::string(*architecture);
 }
 
 }  // namespace
 
 ModelConfig config_from_gguf(const Gguf& gguf) {
-  const auto architecture = gguf.string("general.architecture");
-  if (!architecture) {
-    throw Error(ErrorKind::kBadFile, str(gguf.path().string(), ": lacks the key general.architecture."));
-  }
-  if (*architecture != "gemma4" && *architecture != "gemma3") {
-    throw Error(ErrorKind::kUnsupported, str(gguf.path().string(), ": architecture \"", printable(*architecture),
+  const std::string architecture = architecture_of(gguf);
+  if (architecture != "gemma4" && architecture != "gemma3") {
+    throw Error(ErrorKind::kUnsupported, str(gguf.path().string(), ": architecture \"", printable(architecture),
                                              "\" is not supported; carat runs gemma4 and gemma3."));
   }
   ModelConfig config;
-  config.architecture = *architecture;
+  config.architecture = architecture;
   config.name = printable(gguf.string("general.name").value_or(""), 200);
-  config.decoder = decoder_config(gguf, Keys(gguf, config.architecture), config.architecture == "gemma4");
+  const Keys keys(gguf, architecture);
+  config.decoder = decoder_config(gguf, keys, architecture == "gemma4");
+  finish_decoder(config.decoder, shared_layers(keys), keys.where());
+  return config;
+}
+
+DrafterConfig drafter_config_from_gguf(const Gguf& gguf) {
+  const std::string architecture = architecture_of(gguf);
+  if (architecture != "gemma4-assistant" && architecture != "gemma4_assistant") {
+    throw Error(ErrorKind::kUnsupported, str(gguf.path().string(), ": architecture \"", printable(architecture),
+                                             "\" is no assistant, expected gemma4-assistant."));
+  }
+  const Keys keys(gguf, architecture);
+  DrafterConfig config;
+  config.decoder = decoder_config(gguf, keys, true);
+  config.target_hidden = keys.has("embedding_length_out") ? keys.size("embedding_length_out", 1, kMaxWidth)
+                                                          : keys.size("n_embd_backbone", 1, kMaxWidth);
+  if (const Tensor* centroids = gguf.find("masked_embd_centroids.weight"); centroids != nullptr) {
+    config.centroids = checked_size(static_cast<std::int64_t>(centroids->rows()), 1, kMaxVocab, keys.where(),
+                                    "rows of masked_embd_centroids.weight");
+    config.centroids_used = keys.size_or("centroid_top_k", 1, kMaxVocab, 32);  // default: Gemma4AssistantConfig
+  }
+  finish_drafter(config, keys.where());
   return config;
 }
 

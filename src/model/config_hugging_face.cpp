@@ -107,7 +107,20 @@ std::vector<float> gemma4_rope(const Keys& text, std::string_view kind, std::siz
   return rope_frequencies(theta, head_dim, pairs, 1);
 }
 
-void read_gemma4(const Keys& text, DecoderConfig& config) {
+// What all architectures say alike.
+void read_sizes(const Keys& text, DecoderConfig& config) {
+  config.layers.resize(text.size("num_hidden_layers", 1, kMaxLayers));
+  config.vocab = text.size_or("vocab_size", 1, kMaxVocab, 262'144);
+  config.hidden = text.size("hidden_size", 1, kMaxWidth);
+  config.heads = text.size("num_attention_heads", 1, kMaxHeads);
+  config.window = text.size("sliding_window", 1, kMaxContext);
+  config.context_length = text.size_or("max_position_embeddings", 1, kMaxContext, 131'072);
+  config.rms_eps = text.positive_or("rms_norm_eps", 1e-6);
+  config.embedding_scale = std::sqrt(static_cast<float>(config.hidden));
+}
+
+// Everything but whose keys each layer reads; returns how many of the last layers share those of others.
+std::size_t read_gemma4(const Keys& text, DecoderConfig& config) {
   const std::size_t layers = config.layers.size();
   const std::size_t head_dim = text.size("head_dim", 1, kMaxHeadDim);
   const std::size_t kv_heads = text.size("num_key_value_heads", 1, kMaxHeads);
@@ -151,7 +164,7 @@ void read_gemma4(const Keys& text, DecoderConfig& config) {
   // The last layer is always global, and overrides may have changed its head_dim.
   config.rope_sliding = gemma4_rope(text, "sliding_attention", head_dim, 10'000, 1);
   config.rope_global = gemma4_rope(text, "full_attention", config.layers.back().head_dim, 1'000'000, 0.25);
-  finish_decoder(config, shared, text.where());
+  return shared;
 }
 
 void read_gemma3(const Keys& text, DecoderConfig& config) {
@@ -184,7 +197,14 @@ void read_gemma3(const Keys& text, DecoderConfig& config) {
   }
   config.rope_sliding = rope_frequencies(sliding_theta, head_dim, head_dim / 2, 1);
   config.rope_global = rope_frequencies(global_theta, head_dim, head_dim / 2, factor);
-  finish_decoder(config, 0, text.where());
+}
+
+json::value parse_config(const std::filesystem::path& config_json) {
+  json::value document = parse_json_file(config_json);
+  if (!document.is_object()) {
+    throw Error(ErrorKind::kBadFile, str(config_json.string(), ": holds no JSON object. Is it a model's config.json?"));
+  }
+  return document;
 }
 
 MediaTokenIds media_token_ids(const Keys& root) {
@@ -207,10 +227,7 @@ MediaTokenIds media_token_ids(const Keys& root) {
 }  // namespace
 
 ModelConfig config_from_hugging_face(const std::filesystem::path& config_json) {
-  const json::value document = parse_json_file(config_json);
-  if (!document.is_object()) {
-    throw Error(ErrorKind::kBadFile, str(config_json.string(), ": holds no JSON object. Is it a model's config.json?"));
-  }
+  const json::value document = parse_config(config_json);
   const Keys root(document.get_object(), config_json.string());
   const std::string_view type = root.string_or("model_type", "");
   const bool is_gemma4 = type == "gemma4" || type == "gemma4_text" || type == "gemma4_unified";
@@ -230,16 +247,10 @@ ModelConfig config_from_hugging_face(const std::filesystem::path& config_json) {
   config.media_tokens = media_token_ids(root);
 
   DecoderConfig& decoder = config.decoder;
-  decoder.layers.resize(text.size("num_hidden_layers", 1, kMaxLayers));
-  decoder.vocab = text.size_or("vocab_size", 1, kMaxVocab, 262'144);
-  decoder.hidden = text.size("hidden_size", 1, kMaxWidth);
-  decoder.heads = text.size("num_attention_heads", 1, kMaxHeads);
-  decoder.window = text.size("sliding_window", 1, kMaxContext);
-  decoder.context_length = text.size_or("max_position_embeddings", 1, kMaxContext, 131'072);
-  decoder.rms_eps = text.positive_or("rms_norm_eps", 1e-6);
-  decoder.embedding_scale = std::sqrt(static_cast<float>(decoder.hidden));
+  read_sizes(text, decoder);
+  std::size_t shared = 0;
   if (is_gemma4) {
-    read_gemma4(text, decoder);
+    shared = read_gemma4(text, decoder);
     // The unified model's forward() and with it generate() build other masks (modeling_gemma4_unified.py).
     if (type == "gemma4_unified" && decoder.image_attention == ImageAttention::kWindowed) {
       decoder.image_attention = ImageAttention::kWhole;
@@ -247,6 +258,31 @@ ModelConfig config_from_hugging_face(const std::filesystem::path& config_json) {
   } else {
     read_gemma3(text, decoder);
   }
+  finish_decoder(decoder, shared, text.where());
+  return config;
+}
+
+DrafterConfig drafter_config_from_hugging_face(const std::filesystem::path& config_json) {
+  const json::value document = parse_config(config_json);
+  const Keys root(document.get_object(), config_json.string());
+  const std::string_view type = root.string_or("model_type", "");
+  if (type != "gemma4_assistant" && type != "gemma4_unified_assistant") {
+    throw Error(ErrorKind::kUnsupported, str(config_json.string(), ": model_type \"", printable(type),
+                                             "\" is no assistant, expected gemma4_assistant."));
+  }
+  const json::object* nested = find_object(root.object(), "text_config", root.where());
+  if (nested == nullptr) throw Error(ErrorKind::kBadFile, str(root.where(), ": lacks \"text_config\"."));
+  const Keys text(*nested, root.where());
+
+  DrafterConfig config;
+  config.target_hidden = root.size("backbone_hidden_size", 1, kMaxWidth);
+  if (root.boolean("use_ordered_embeddings")) {  // defaults: Gemma4AssistantConfig
+    config.centroids = root.size_or("num_centroids", 1, kMaxVocab, 2048);
+    config.centroids_used = root.size_or("centroid_intermediate_top_k", 1, kMaxVocab, 32);
+  }
+  read_sizes(text, config.decoder);
+  read_gemma4(text, config.decoder);
+  finish_drafter(config, text.where());
   return config;
 }
 

@@ -16,6 +16,23 @@ constexpr std::size_t kMaxGroup = 64;
   throw Error(ErrorKind::kBadFile, str(where, ": ", what));
 }
 
+// What forward relies on in a layer.
+void check_layer(const DecoderConfig& config, const LayerConfig& layer, std::string_view where) {
+  if (config.heads % layer.kv_heads != 0 || config.heads / layer.kv_heads > kMaxGroup) {
+    refuse(where, str("layer ", layer.index, " has ", config.heads, " heads and ", layer.kv_heads,
+                      " key/value heads, expected a divisor, at most ", kMaxGroup, " heads to one."));
+  }
+  if (layer.head_dim % kPanelRows != 0) {
+    refuse(where,
+           str("layer ", layer.index, " has head_dim ", layer.head_dim, ", expected a multiple of ", kPanelRows, "."));
+  }
+  if (config.rope_of(layer).size() > layer.head_dim / 2) {
+    refuse(where, str("layer ", layer.index, " turns more pairs than its head_dim ", layer.head_dim, " has."));
+  }
+  if (layer.is_sliding && config.window == 0)
+    refuse(where, str("layer ", layer.index, " slides, but the window is 0."));
+}
+
 }  // namespace
 
 std::size_t checked_size(std::int64_t value, std::int64_t min, std::int64_t max, std::string_view where,
@@ -62,17 +79,25 @@ void finish_decoder(DecoderConfig& config, std::size_t shared, std::string_view 
     if (layer.head_dim != source.head_dim || layer.kv_heads != source.kv_heads) {
       refuse(where, str("layer ", i, " shares the keys of layer ", *last, " but has other head sizes."));
     }
-    if (config.heads % layer.kv_heads != 0 || config.heads / layer.kv_heads > kMaxGroup) {
-      refuse(where, str("layer ", i, " has ", config.heads, " heads and ", layer.kv_heads,
-                        " key/value heads, expected a divisor, at most ", kMaxGroup, " heads to one."));
-    }
-    if (layer.head_dim % kPanelRows != 0) {
-      refuse(where, str("layer ", i, " has head_dim ", layer.head_dim, ", expected a multiple of ", kPanelRows, "."));
-    }
-    if (config.rope_of(layer).size() > layer.head_dim / 2) {
-      refuse(where, str("layer ", i, " turns more pairs than its head_dim ", layer.head_dim, " has."));
-    }
-    if (layer.is_sliding && config.window == 0) refuse(where, str("layer ", i, " slides, but the window is 0."));
+    check_layer(config, layer, where);
+  }
+}
+
+void finish_drafter(DrafterConfig& config, std::string_view where) {
+  for (std::size_t i = 0; i < config.decoder.layers.size(); ++i) {
+    LayerConfig& layer = config.decoder.layers[i];
+    layer.index = i;
+    layer.reads_target = true;
+    layer.is_k_eq_v = false;
+    check_layer(config.decoder, layer, where);
+  }
+  if (config.centroids == 0) return;
+  if (config.decoder.vocab % config.centroids != 0) {
+    refuse(where, str("a vocabulary of ", config.decoder.vocab, " does not divide into ", config.centroids,
+                      " centroids of one size."));
+  }
+  if (config.centroids_used == 0 || config.centroids_used > config.centroids) {
+    refuse(where, str(config.centroids_used, " of ", config.centroids, " centroids are used, expected 1 to all."));
   }
 }
 

@@ -31,4 +31,7 @@ std::vector<float> rope_frequencies(double theta, std::size_t head_dim, std::siz
 // forward relies on: at least one layer, heads divided by kv_heads, head_dim a multiple of 16, and so on.
 void finish_decoder(DecoderConfig& config, std::size_t shared, std::string_view where);
 
+// The same for a drafter, whose layers all read the keys and values of another model; checks its centroids too.
+void finish_drafter(DrafterConfig& config, std::string_view where);
+
 }  // namespace carat

@@ -1,6 +1,7 @@
 #include "model/load_decoder.h"
 
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -36,6 +37,31 @@ class Binder {
     return values;
   }
 
+  // A permutation of 0 .. size - 1, as 32- or 64-bit integers in the file.
+  std::vector<std::int32_t> permutation(TensorRole role, std::uint64_t size) const {
+    const Tensor& tensor = find_any_type(role, {size}, 0);
+    std::vector<std::int32_t> values(size);
+    std::vector<bool> is_seen(size, false);
+    for (std::size_t i = 0; i < size; ++i) {
+      std::int64_t value = -1;
+      if (tensor.dtype == DType::kI64) {
+        std::memcpy(&value, tensor.bytes.data() + i * sizeof value, sizeof value);
+      } else if (tensor.dtype == DType::kI32) {
+        std::int32_t narrow = -1;
+        std::memcpy(&narrow, tensor.bytes.data() + i * sizeof narrow, sizeof narrow);
+        value = narrow;
+      }
+      if (value < 0 || static_cast<std::uint64_t>(value) >= size || is_seen[static_cast<std::size_t>(value)]) {
+        throw Error(ErrorKind::kBadFile,
+                    str(checkpoint_.path().string(), ": tensor ", name(role, 0), " (", dtype_info(tensor.dtype).name,
+                        ") is no list of every token once: entry ", i, ". Convert it again."));
+      }
+      is_seen[static_cast<std::size_t>(value)] = true;
+      values[i] = static_cast<std::int32_t>(value);
+    }
+    return values;
+  }
+
   Vector norm(TensorRole role, std::uint64_t size, std::size_t layer = 0) const {
     Vector weight = vector(role, size, layer);
     if (style_.is_norm_minus_one) {
@@ -49,7 +75,7 @@ class Binder {
     return tensor_name(role, style_.names, style_.prefix, layer);
   }
 
-  const Tensor& find(TensorRole role, const std::vector<std::uint64_t>& shape, std::size_t layer) const {
+  const Tensor& find_any_type(TensorRole role, const std::vector<std::uint64_t>& shape, std::size_t layer) const {
     const std::string wanted = name(role, layer);
     const Tensor* tensor = checkpoint_.find(wanted);
     if (tensor == nullptr) {
@@ -64,11 +90,17 @@ class Binder {
                                            " by the model's metadata. Convert it again; `carat show "
                                            "--tensors` lists all."));
     }
-    if (!can_dequantize(tensor->dtype)) {
-      throw Error(ErrorKind::kUnsupported, str(checkpoint_.path().string(), ": tensor ", wanted, " has element type ",
-                                               dtype_info(tensor->dtype).name, ", which is no weight type."));
-    }
     return *tensor;
+  }
+
+  const Tensor& find(TensorRole role, const std::vector<std::uint64_t>& shape, std::size_t layer) const {
+    const Tensor& tensor = find_any_type(role, shape, layer);
+    if (!can_dequantize(tensor.dtype)) {
+      throw Error(ErrorKind::kUnsupported,
+                  str(checkpoint_.path().string(), ": tensor ", name(role, layer), " has element type ",
+                      dtype_info(tensor.dtype).name, ", which is no weight type."));
+    }
+    return tensor;
   }
 
   const Checkpoint& checkpoint_;
@@ -153,6 +185,20 @@ std::string hugging_face_prefix(const Checkpoint& checkpoint) {
   throw Error(ErrorKind::kBadFile, str(checkpoint.path().string(),
                                        ": lacks tensor embed_tokens.weight under any known prefix. Is the folder a "
                                        "whole Gemma checkpoint?"));
+}
+
+DrafterWeights load_drafter(const Checkpoint& checkpoint, const CheckpointStyle& style, const DrafterConfig& config) {
+  const Binder bind(checkpoint, style);
+  const std::size_t hidden = config.decoder.hidden;
+  DrafterWeights w;
+  w.decoder = load_decoder(checkpoint, style, config.decoder);
+  w.pre_projection = bind.matrix(TensorRole::kPreProjection, {hidden, 2 * config.target_hidden});
+  w.post_projection = bind.matrix(TensorRole::kPostProjection, {config.target_hidden, hidden});
+  if (config.centroids != 0) {
+    w.centroid = bind.matrix(TensorRole::kCentroids, {config.centroids, hidden});
+    w.token_ordering = bind.permutation(TensorRole::kTokenOrdering, config.decoder.vocab);
+  }
+  return w;
 }
 
 }  // namespace carat

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "decoder/drafter.h"
 #include "decoder/weights.h"
 #include "model/config.h"
 #include "model/names.h"
@@ -26,5 +27,8 @@ DecoderWeights load_decoder(const Checkpoint& checkpoint, const CheckpointStyle&
 // What stands before "embed_tokens.weight" in the names of a Hugging Face checkpoint's text tensors. Throws
 // Error(kBadFile) where there is no such tensor.
 std::string hugging_face_prefix(const Checkpoint& checkpoint);
+
+// The same for a drafter.
+DrafterWeights load_drafter(const Checkpoint& checkpoint, const CheckpointStyle& style, const DrafterConfig& config);
 
 }  // namespace carat

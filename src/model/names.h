@@ -16,6 +16,11 @@ enum class TensorRole {
   kPleTable,
   kPleProjection,
   kPleNorm,
+  // Of a drafter.
+  kPreProjection,
+  kPostProjection,
+  kCentroids,
+  kTokenOrdering,
   // Of a layer.
   kInputNorm,
   kQuery,

@@ -17,9 +17,10 @@
 
 namespace carat {
 
-inline void write_tiny_metadata(GgufWriter& writer, const DecoderConfig& config) {
-  const auto number = [&](const char* key, std::size_t value) {
-    writer.add(std::string("gemma4.") + key, static_cast<std::uint32_t>(value));
+inline void write_tiny_metadata(GgufWriter& writer, const std::string& architecture, const DecoderConfig& config) {
+  const auto key = [&](const char* name) { return architecture + "." + name; };
+  const auto number = [&](const char* name, std::size_t value) {
+    writer.add(key(name), static_cast<std::uint32_t>(value));
   };
   std::vector<bool> slides;
   std::vector<std::uint32_t> kv_heads;
@@ -35,23 +36,23 @@ inline void write_tiny_metadata(GgufWriter& writer, const DecoderConfig& config)
   for (const LayerConfig& layer : config.layers) {
     if (layer.is_sliding) sliding_dim = layer.head_dim;
   }
-  writer.add("general.architecture", "gemma4");
+  writer.add("general.architecture", architecture);
   writer.add("general.name", "tiny");
   number("block_count", config.layers.size());
   number("embedding_length", config.hidden);
   number("context_length", config.context_length);
   number("attention.head_count", config.heads);
-  writer.add_array("gemma4.attention.head_count_kv", kv_heads);
-  writer.add_array("gemma4.feed_forward_length", widths);
+  writer.add_array(key("attention.head_count_kv"), kv_heads);
+  writer.add_array(key("feed_forward_length"), widths);
   number("attention.key_length", config.layers.back().head_dim);
   number("attention.key_length_swa", sliding_dim);
   number("attention.sliding_window", config.window);
   number("attention.shared_kv_layers", shared);
   number("embedding_length_per_layer_input", config.ple_dim);
-  writer.add("gemma4.attention.layer_norm_rms_epsilon", config.rms_eps);
-  writer.add("gemma4.rope.freq_base", 1e6F);
-  writer.add("gemma4.rope.freq_base_swa", 1e4F);
-  writer.add("gemma4.final_logit_softcapping", config.final_logit_cap);
+  writer.add(key("attention.layer_norm_rms_epsilon"), config.rms_eps);
+  writer.add(key("rope.freq_base"), 1e6F);
+  writer.add(key("rope.freq_base_swa"), 1e4F);
+  writer.add(key("final_logit_softcapping"), config.final_logit_cap);
   if (config.moe.experts != 0) {
     number("expert_count", config.moe.experts);
     number("expert_used_count", config.moe.used);
@@ -59,24 +60,20 @@ inline void write_tiny_metadata(GgufWriter& writer, const DecoderConfig& config)
   }
   // GGUF keeps booleans in a byte each.
   std::vector<std::uint8_t> pattern(slides.begin(), slides.end());
-  writer.add_array("gemma4.attention.sliding_window_pattern", pattern);
+  writer.add_array(key("attention.sliding_window_pattern"), pattern);
 }
 
-// Matrices keep their type, vectors become f32, as a converter does it.
-inline void write_tiny_gguf(const std::filesystem::path& folder, const std::filesystem::path& out) {
-  constexpr std::string_view kPrefix = "model.language_model.";
-  const DecoderConfig config = config_from_hugging_face(folder / "config.json").decoder;
-  const Safetensors source(folder);
-  GgufWriter writer(out);
-  write_tiny_metadata(writer, config);
-
+// Matrices keep their type, vectors become f32, as a converter does it. prefix: what the folder's names begin with.
+inline void copy_tiny_tensors(GgufWriter& writer, const Safetensors& source, std::string_view prefix,
+                              const DecoderConfig& config) {
   std::vector<std::pair<const Tensor*, DType>> tensors;
   for (int role = 0; role <= static_cast<int>(TensorRole::kLayerScalar); ++role) {
     for (std::size_t layer = 0; layer < config.layers.size(); ++layer) {
       const auto r = static_cast<TensorRole>(role);
-      const Tensor* tensor = source.find(tensor_name(r, NameStyle::kHuggingFace, kPrefix, layer));
+      const Tensor* tensor = source.find(tensor_name(r, NameStyle::kHuggingFace, prefix, layer));
       if (tensor == nullptr) continue;
-      const DType dtype = tensor->shape.size() == 1 ? DType::kF32 : tensor->dtype;
+      const bool is_vector = tensor->shape.size() == 1 && r != TensorRole::kTokenOrdering;
+      const DType dtype = is_vector ? DType::kF32 : tensor->dtype;
       writer.add_tensor(tensor_name(r, NameStyle::kGguf, "", layer), dtype, tensor->shape);
       tensors.emplace_back(tensor, dtype);
       if (role < static_cast<int>(TensorRole::kInputNorm)) break;  // of the whole model: once
@@ -97,6 +94,25 @@ inline void write_tiny_gguf(const std::filesystem::path& folder, const std::file
   std::vector<float> divisors(half, 1e30F);
   std::fill_n(divisors.begin(), config.rope_global.size(), 1.0F);
   writer.write(std::as_bytes(std::span(divisors)));
+}
+
+inline void write_tiny_gguf(const std::filesystem::path& folder, const std::filesystem::path& out) {
+  const DecoderConfig config = config_from_hugging_face(folder / "config.json").decoder;
+  const Safetensors source(folder);
+  GgufWriter writer(out);
+  write_tiny_metadata(writer, "gemma4", config);
+  copy_tiny_tensors(writer, source, "model.language_model.", config);
+  writer.finish();
+}
+
+inline void write_tiny_drafter_gguf(const std::filesystem::path& folder, const std::filesystem::path& out) {
+  const DrafterConfig config = drafter_config_from_hugging_face(folder / "config.json");
+  const Safetensors source(folder);
+  GgufWriter writer(out);
+  write_tiny_metadata(writer, "gemma4-assistant", config.decoder);
+  writer.add("gemma4-assistant.embedding_length_out", static_cast<std::uint32_t>(config.target_hidden));
+  writer.add("gemma4-assistant.centroid_top_k", static_cast<std::uint32_t>(config.centroids_used));
+  copy_tiny_tensors(writer, source, "model.", config.decoder);
   writer.finish();
 }
 

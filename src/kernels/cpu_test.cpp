@@ -48,7 +48,8 @@ TEST(Cpu, EveryEntryOfEveryTableIsFilled) {
   for (const KernelTable* table : all_kernels()) {
     SCOPED_TRACE(table->name);
     EXPECT_TRUE(table->panel_gemm_f32 && table->panel_gemm_i8 && table->quantize_i8 && table->rms_norm);
-    EXPECT_TRUE(table->add && table->mul && table->scale && table->scale_add && table->gelu_mul && table->soft_cap);
+    EXPECT_TRUE(table->add && table->mul && table->scale && table->scale_add && table->gelu_mul && table->sigmoid_mul &&
+                table->soft_cap);
     EXPECT_TRUE(table->rope && table->max && table->exp_shifted);
     EXPECT_TRUE(table->to_f16 && table->to_bf16 && table->from_f16 && table->from_bf16);
     for (std::size_t type = 0; type < kDTypeCount; ++type) {

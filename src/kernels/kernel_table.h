@@ -115,6 +115,9 @@ struct KernelTable {
   // max(|result|, 1e-6); -infinity gives NaN, as in the formula. out may be gate or up. Every table uses one and the
   // same polynomial: same bits.
   void (*gelu_mul)(const float* gate, const float* up, std::size_t n, float* out) = nullptr;
+  // out[i] = x[i] * sigmoid(gate[i]), sigmoid(g) = 1 / (1 + exp(-g)) within 4 ulp, 0 below -89.
+  // With gate = x it is SiLU. out may be gate or x.
+  void (*sigmoid_mul)(const float* gate, const float* x, std::size_t n, float* out) = nullptr;
   // x[i] = cap * tanh(x[i] / cap), tanh within 4 ulp. Final logit soft-capping.
   void (*soft_cap)(float cap, std::size_t n, float* x) = nullptr;
 

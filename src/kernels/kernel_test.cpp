@@ -80,6 +80,11 @@ TEST_P(Kernel, GeluMul) {
   compare(table(), [](const KernelTable& k, const float* x, std::size_t n, float* y) { k.gelu_mul(y, x, n, y); });
 }
 
+TEST_P(Kernel, SigmoidMul) {
+  compare(table(), [](const KernelTable& k, const float* x, std::size_t n, float* y) { k.sigmoid_mul(x, y, n, y); });
+  compare(table(), [](const KernelTable& k, const float*, std::size_t n, float* y) { k.sigmoid_mul(y, y, n, y); });
+}
+
 TEST_P(Kernel, SoftCap) {
   compare(table(), [](const KernelTable& k, const float*, std::size_t n, float* y) { k.soft_cap(30.0F, n, y); });
 }

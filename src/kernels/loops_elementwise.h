@@ -51,6 +51,12 @@ void gelu_mul(const float* gate, const float* up, std::size_t n, float* out) {
 }
 
 template <typename S>
+void sigmoid_mul(const float* gate, const float* x, std::size_t n, float* out) {
+  map<S>(gate, x, n, out,
+         [](typename S::F32 g, typename S::F32 v) { return S::div(v, S::add(S::set1(1), exp<S>(negative<S>(g)))); });
+}
+
+template <typename S>
 void soft_cap(float cap, std::size_t n, float* x) {
   const auto c = S::set1(cap);
   map<S>(x, n, x, [c](typename S::F32 a) { return S::mul(c, tanh<S>(S::div(a, c))); });

@@ -28,6 +28,7 @@ consteval KernelTable make_table(const char* name, std::uint32_t needs) {
   table.scale = scale<S>;
   table.scale_add = scale_add<S>;
   table.gelu_mul = gelu_mul<S>;
+  table.sigmoid_mul = sigmoid_mul<S>;
   table.soft_cap = soft_cap<S>;
   table.rope = rope<S>;
   table.max = max<S>;

@@ -248,6 +248,10 @@ void gelu_mul(const float* gate, const float* up, std::size_t n, float* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = gelu(gate[i]) * up[i];
 }
 
+void sigmoid_mul(const float* gate, const float* x, std::size_t n, float* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = x[i] / (1.0F + exp(-gate[i]));
+}
+
 void soft_cap(float cap, std::size_t n, float* x) {
   for (std::size_t i = 0; i < n; ++i) x[i] = cap * tanh(x[i] / cap);
 }
@@ -312,6 +316,7 @@ constexpr KernelTable make_table() {
                     .scale = scale,
                     .scale_add = scale_add,
                     .gelu_mul = gelu_mul,
+                    .sigmoid_mul = sigmoid_mul,
                     .soft_cap = soft_cap,
                     .rope = rope,
                     .max = max,

@@ -78,6 +78,22 @@ TEST(Reference, GeluIsWithinFourUlpOfAMillionth) {
   EXPECT_TRUE(std::isnan(gelu_of(kNan)));
 }
 
+float sigmoid_of(float x) {
+  const float one = 1.0F;
+  float out = 0;
+  reference_kernels.sigmoid_mul(&x, &one, 1, &out);
+  return out;
+}
+
+TEST(Reference, SigmoidIsWithinFourUlp) {
+  const auto exact = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
+  EXPECT_LE(worst_ulps(0.0F, 3e38F, kStep, 0.0, sigmoid_of, exact), 4.0);
+  EXPECT_LE(worst_ulps(-0.0F, -87.0F, kStep, 0.0, sigmoid_of, exact), 4.0);
+  EXPECT_EQ(sigmoid_of(-kInfinity), 0.0F);
+  EXPECT_EQ(sigmoid_of(kInfinity), 1.0F);
+  EXPECT_TRUE(std::isnan(sigmoid_of(kNan)));
+}
+
 float tanh_of(float x) {
   reference_kernels.soft_cap(1.0F, 1, &x);
   return x;

@@ -1,6 +1,7 @@
 #include "sampling/sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -13,10 +14,31 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// The largest of all logits, which are checked on the way.
-float largest_logit(std::span<const float> logits) {
-  float largest = -kInfinity;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
+// visit(i) for every token i < size that the mask allows, in rising order.
+template <typename Visit>
+void for_each_token(std::size_t size, const TokenMask* mask, const Visit& visit) {
+  if (mask == nullptr) {
+    for (std::size_t i = 0; i < size; ++i) visit(i);
+    return;
+  }
+  const std::span<const std::uint32_t> words = mask->words();
+  for (std::size_t w = 0; w < words.size(); ++w) {
+    for (std::uint32_t word = words[w]; word != 0; word &= word - 1) {
+      const std::size_t i = w * 32 + static_cast<std::size_t>(std::countr_zero(word));
+      if (i < size) visit(i);
+    }
+  }
+}
+
+struct Largest {
+  std::size_t token = 0;  // the lowest of equals
+  float logit = -kInfinity;
+};
+
+// The largest of the logits that the mask allows, which are checked on the way.
+Largest largest_logit(std::span<const float> logits, const TokenMask* mask) {
+  Largest largest;
+  for_each_token(logits.size(), mask, [&](std::size_t i) {
     const float x = logits[i];
     if (!(x < kInfinity)) {
       throw Error(ErrorKind::kInternal,
@@ -24,9 +46,9 @@ float largest_logit(std::span<const float> logits) {
                       ", expected a number: the model's weights are damaged, or a computation overflowed. Check the "
                       "model file's checksum; if it is right, try the kernels named \"reference\""));
     }
-    if (x > largest) largest = x;
-  }
-  if (largest == -kInfinity) {
+    if (x > largest.logit) largest = {i, x};
+  });
+  if (largest.logit == -kInfinity) {
     throw Error(ErrorKind::kInternal,
                 str("all ", logits.size(), " tokens are banned, expected at least one that is not"));
   }
@@ -39,18 +61,19 @@ Sampler::Sampler(SamplingParams params, std::size_t vocab) : params_(std::move(p
   validate(params_, vocab_);
 }
 
-std::span<const Sampled> Sampler::filtered(std::span<const float> logits, std::span<const std::int32_t> history) {
+std::span<const Sampled> Sampler::filtered(std::span<const float> logits, std::span<const std::int32_t> history,
+                                           const TokenMask* mask) {
   if (logits.size() != vocab_) {
     throw Error(ErrorKind::kInternal, str("the sampler got ", logits.size(), " logits, expected ", vocab_));
   }
   logits = adjusted(logits, history);
-  const float largest = largest_logit(logits);
+  const Largest largest = largest_logit(logits, mask);
   filtered_.clear();
   if (params_.temperature == 0) {
-    filtered_.push_back({static_cast<std::int32_t>(std::ranges::find(logits, largest) - logits.begin()), 1.0F});
+    filtered_.push_back({static_cast<std::int32_t>(largest.token), 1.0F});
     return filtered_;
   }
-  collect(logits, top_k_threshold(logits), largest);
+  collect(logits, mask, top_k_threshold(logits, mask), largest.logit);
   keep_top_p();
   keep_min_p();
 
@@ -63,8 +86,9 @@ std::span<const Sampled> Sampler::filtered(std::span<const float> logits, std::s
   return filtered_;
 }
 
-Sampled Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> history, Random& random) {
-  const std::span<const Sampled> kept = filtered(logits, history);
+Sampled Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> history, Random& random,
+                        const TokenMask* mask) {
+  const std::span<const Sampled> kept = filtered(logits, history, mask);
   if (params_.temperature == 0) return kept.front();
   double total = 0;  // 1 but for rounding
   for (const Sampled& candidate : kept) total += static_cast<double>(candidate.probability);
@@ -114,7 +138,7 @@ void Sampler::apply_penalties(std::span<const std::int32_t> history) {
 }
 
 // The k-th largest logit; below all that are not banned when top-k is off or there are fewer.
-float Sampler::top_k_threshold(std::span<const float> logits) {
+float Sampler::top_k_threshold(std::span<const float> logits, const TokenMask* mask) {
   constexpr float kLowest = std::numeric_limits<float>::lowest();
   const auto k = static_cast<std::size_t>(params_.top_k);
   if (k == 0 || k >= logits.size()) return kLowest;
@@ -129,21 +153,21 @@ float Sampler::top_k_threshold(std::span<const float> logits) {
   };
   largest_.clear();
   float threshold = kLowest;
-  for (const float x : logits) {
-    if (!(x > threshold)) continue;
-    largest_.push_back(x);
+  for_each_token(logits.size(), mask, [&](std::size_t i) {
+    if (!(logits[i] > threshold)) return;
+    largest_.push_back(logits[i]);
     if (largest_.size() == 2 * k) threshold = keep_largest();
-  }
+  });
   return largest_.size() < k ? kLowest : keep_largest();
 }
 
-void Sampler::collect(std::span<const float> logits, float threshold, float largest) {
+void Sampler::collect(std::span<const float> logits, const TokenMask* mask, float threshold, float largest) {
   candidates_.clear();
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] < threshold) continue;
+  for_each_token(logits.size(), mask, [&](std::size_t i) {
+    if (logits[i] < threshold) return;
     const double distance = static_cast<double>(logits[i]) - static_cast<double>(largest);
     candidates_.push_back({static_cast<std::int32_t>(i), logits[i], std::exp(distance / params_.temperature)});
-  }
+  });
 }
 
 void Sampler::keep_top_p() {

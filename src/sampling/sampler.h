@@ -8,6 +8,7 @@
 
 #include "sampling/random.h"
 #include "sampling/sampling_params.h"
+#include "sampling/token_mask.h"
 
 namespace carat {
 
@@ -37,16 +38,19 @@ class Sampler {
 
   const SamplingParams& params() const { return params_; }
 
-  // logits: [vocab]; -infinity bans a token (a grammar's mask). history: the sequence so far, prompt and all; ids
-  // outside of [0, vocab) stand for media and are passed over. Both throw Error(kInternal) when a logit is NaN or
-  // +infinity or every token is banned: no text may come of that.
+  // logits: [vocab]; -infinity bans a token. history: the sequence so far, prompt and all; ids outside of [0, vocab)
+  // stand for media and are passed over. mask, if given: bans tokens too, those beyond its size with them; the fewer it
+  // allows, the less work there is. Both throw Error(kInternal) when a logit that the mask allows is NaN or +infinity
+  // or every token is banned: no text may come of that.
 
   // What steps 1 to 7 leave, the probabilities summing to 1; tokens whose probability is 0 as a float are dropped.
   // The most likely comes first where top-k or top-p is on, the lowest id where neither is. Valid until the next call.
-  std::span<const Sampled> filtered(std::span<const float> logits, std::span<const std::int32_t> history);
+  std::span<const Sampled> filtered(std::span<const float> logits, std::span<const std::int32_t> history,
+                                    const TokenMask* mask = nullptr);
 
   // One of filtered(). Takes one number of the stream; none at temperature 0.
-  Sampled sample(std::span<const float> logits, std::span<const std::int32_t> history, Random& random);
+  Sampled sample(std::span<const float> logits, std::span<const std::int32_t> history, Random& random,
+                 const TokenMask* mask = nullptr);
 
  private:
   struct Candidate {
@@ -57,8 +61,8 @@ class Sampler {
 
   std::span<const float> adjusted(std::span<const float> logits, std::span<const std::int32_t> history);
   void apply_penalties(std::span<const std::int32_t> history);
-  float top_k_threshold(std::span<const float> logits);
-  void collect(std::span<const float> logits, float threshold, float largest);
+  float top_k_threshold(std::span<const float> logits, const TokenMask* mask);
+  void collect(std::span<const float> logits, const TokenMask* mask, float threshold, float largest);
   void keep_top_p();
   void keep_min_p();
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -320,6 +321,46 @@ std::string complaint(const SamplingParams& params, const std::vector<float>& lo
     return error.what();
   }
   return "";
+}
+
+TEST(Sampler, AMaskBansAsMinusInfinityDoes) {
+  constexpr std::size_t kVocab = 1000;
+  Random random(5);
+  for (const std::size_t allowed : {std::size_t{1}, std::size_t{3}, std::size_t{70}, std::size_t{600}, kVocab}) {
+    std::vector<float> logits = random_logits(kVocab, allowed);
+    TokenMask mask(kVocab);
+    while (mask.allowed_count() < allowed) mask.allow(static_cast<std::int32_t>(random.next() % kVocab));
+    std::vector<float> banned = logits;
+    for (std::size_t i = 0; i < kVocab; ++i) {
+      if (!mask.allows(static_cast<std::int32_t>(i))) banned[i] = -kInfinity;
+    }
+    SamplingParams with_penalties;
+    with_penalties.repetition_penalty = 1.5;
+    for (const SamplingParams& params : {SamplingParams(), plain(), with_temperature(0), with_penalties}) {
+      Sampler masked(params, kVocab);
+      Sampler expected(params, kVocab);
+      const std::vector<std::int32_t> history{1, 2, 3, 3};
+      const std::span<const Sampled> kept = masked.filtered(logits, history, &mask);
+      const std::span<const Sampled> right = expected.filtered(banned, history);
+      ASSERT_EQ(tokens_of(kept), tokens_of(right)) << allowed;
+      EXPECT_EQ(dense(kept, kVocab), dense(right, kVocab)) << allowed;
+      Random a(7);
+      Random b(7);
+      EXPECT_EQ(masked.sample(logits, history, a, &mask).token, expected.sample(banned, history, b).token);
+    }
+  }
+}
+
+TEST(Sampler, WhatAMaskBansIsNotLookedAt) {
+  std::vector<float> logits{0, std::numeric_limits<float>::quiet_NaN(), 1, kInfinity};
+  TokenMask mask(4);
+  mask.allow(0);
+  mask.allow(2);
+  mask.allow(3);
+  mask.ban(3);
+  EXPECT_EQ(tokens_of(Sampler(with_temperature(0), 4).filtered(logits, {}, &mask)), (std::vector<std::int32_t>{2}));
+  EXPECT_THROW(Sampler(plain(), 4).filtered(logits, {}), Error);
+  EXPECT_THROW(Sampler(plain(), 4).filtered(std::vector<float>(4), {}, std::make_unique<TokenMask>(4).get()), Error);
 }
 
 TEST(Sampler, RefusesLogitsThatAreNoNumbers) {

@@ -5,7 +5,7 @@
 
 namespace carat {
 
-extern const std::string_view kGemma4Template;  // Google's, as published with gemma-4-31B-it
-extern const std::string_view kGemma3Template;  // the same protocol as Google's for Gemma 3, in our own words
+extern const std::string_view gemma4_template;  // Google's, as published with gemma-4-31B-it
+extern const std::string_view gemma3_template;  // the same protocol as Google's for Gemma 3, in our own words
 
 }  // namespace carat

@@ -72,7 +72,7 @@ std::string_view template_revision(std::string_view text) {
 }
 
 std::string_view builtin_template(std::string_view architecture) {
-  return architecture.starts_with("gemma3") ? kGemma3Template : kGemma4Template;
+  return architecture.starts_with("gemma3") ? gemma3_template : gemma4_template;
 }
 
 }  // namespace carat

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/unicode.h"
 #include "cli/answer_printer.h"
+#include "cli/clipboard.h"
 #include "cli/line_editor.h"
+#include "cli/path_completion.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
 
@@ -29,21 +32,26 @@ void say(std::string_view text) {
 
 class Chat {
  public:
-  Chat(Responder& responder, const RunOptions& options);
+  Chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options);
   void run();
 
  private:
+  // What the tab key completes behind a command.
+  enum class Completes { kNothing, kPaths, kSettings, kThink };
   struct Command {
     std::string name;  // "/set"
     std::string arguments;
+    Completes completes;
     std::string what;
     void (Chat::*action)(const std::string& argument);
   };
   static const std::vector<Command>& commands();
   static std::vector<std::string> command_names();
+  static std::vector<std::string> completions(const std::string& typed);
 
   void handle(const std::string& message);
   void do_command(const std::string& line);
+  void add_message(const std::string& text);
   void answer();
   bool drop_last_answer();
 
@@ -59,32 +67,44 @@ class Chat {
   void stats(const std::string& argument);
   void save(const std::string& argument);
   void load(const std::string& argument);
+  void attach_file(const std::string& argument);
+  void change_model(const std::string& argument);
+  void copy(const std::string& argument);
+  void thoughts(const std::string& argument);
 
-  Responder& responder_;
+  std::unique_ptr<Responder> responder_;
+  ModelOpener open_model_;
   RunOptions options_;
   InterruptGuard guard_;
   LineEditor editor_;
   json::array messages_;  // without the system message
+  std::string attached_;  // files that go with the next message, ready to stand before it
+  std::string last_thoughts_;
   AnswerStats last_stats_;
   bool is_leaving_ = false;
 };
 
 const std::vector<Chat::Command>& Chat::commands() {
-  static const std::vector<Command> kCommands{
-      {"/help", "", "this list", &Chat::help},
-      {"/bye", "", "leave (Ctrl-D does too)", &Chat::bye},
-      {"/clear", "", "forget the conversation", &Chat::clear},
-      {"/regen", "", "answer the last message again", &Chat::regenerate},
-      {"/undo", "", "forget the last message and its answer", &Chat::undo},
-      {"/system", "TEXT", "set the system message; without TEXT: remove it", &Chat::set_system},
-      {"/set", "NAME VALUE", "set a sampling parameter; /show lists them", &Chat::set},
-      {"/show", "", "model, settings and length of the conversation", &Chat::show},
-      {"/think", "on|off", "let the model think before it answers", &Chat::think},
-      {"/stats", "", "speed of the last answer, memory", &Chat::stats},
-      {"/save", "FILE", "write the conversation as JSON", &Chat::save},
-      {"/load", "FILE", "go on with a saved conversation", &Chat::load},
+  static const std::vector<Command> list{
+      {"/help", "", Completes::kNothing, "this list", &Chat::help},
+      {"/bye", "", Completes::kNothing, "leave (Ctrl-D does too)", &Chat::bye},
+      {"/clear", "", Completes::kNothing, "forget the conversation", &Chat::clear},
+      {"/regen", "", Completes::kNothing, "answer the last message again", &Chat::regenerate},
+      {"/undo", "", Completes::kNothing, "forget the last message and its answer", &Chat::undo},
+      {"/file", "FILE", Completes::kPaths, "send a text file along with the next message", &Chat::attach_file},
+      {"/copy", "", Completes::kNothing, "put the last answer into the clipboard", &Chat::copy},
+      {"/system", "TEXT", Completes::kNothing, "set the system message; without TEXT: remove it", &Chat::set_system},
+      {"/model", "MODEL", Completes::kPaths, "go on with another model", &Chat::change_model},
+      {"/set", "NAME VALUE", Completes::kSettings, "set a sampling parameter; /show lists them", &Chat::set},
+      {"/show", "", Completes::kNothing, "model, settings and length of the conversation", &Chat::show},
+      {"/think", "on|off", Completes::kThink, "let the model think before it answers", &Chat::think},
+      {"/think", "fold|unfold", Completes::kThink, "show thoughts as one line, or as they are", &Chat::think},
+      {"/thoughts", "", Completes::kNothing, "show what was thought before the last answer", &Chat::thoughts},
+      {"/stats", "", Completes::kNothing, "speed of the last answer, memory", &Chat::stats},
+      {"/save", "FILE", Completes::kPaths, "write the conversation as JSON", &Chat::save},
+      {"/load", "FILE", Completes::kPaths, "go on with a saved conversation", &Chat::load},
   };
-  return kCommands;
+  return list;
 }
 
 std::vector<std::string> Chat::command_names() {
@@ -93,14 +113,43 @@ std::vector<std::string> Chat::command_names() {
   return names;
 }
 
-Chat::Chat(Responder& responder, const RunOptions& options)
-    : responder_(responder),
+// A command's name, or behind its name what it takes.
+std::vector<std::string> Chat::completions(const std::string& typed) {
+  std::vector<std::string> found;
+  const auto offer = [&](std::string candidate) {
+    if (candidate.starts_with(typed) && std::find(found.begin(), found.end(), candidate) == found.end()) {
+      found.push_back(std::move(candidate));
+    }
+  };
+  const std::size_t blank = typed.find(' ');
+  if (!typed.starts_with('/')) return found;
+  if (blank == std::string::npos) {
+    for (const Command& command : commands()) offer(command.name + (command.arguments.empty() ? "" : " "));
+    return found;
+  }
+  const std::string head = typed.substr(0, blank + 1);
+  for (const Command& command : commands()) {
+    if (head != command.name + " ") continue;
+    if (command.completes == Completes::kPaths) {
+      for (const std::string& path : complete_path(typed.substr(blank + 1))) offer(head + path);
+    } else if (command.completes == Completes::kThink) {
+      for (const char* choice : {"on", "off", "fold", "unfold"}) offer(head + choice);
+    } else if (command.completes == Completes::kSettings) {
+      for (const std::string_view name : sampling_param_names()) offer(str(head, name, " "));
+    }
+  }
+  return found;
+}
+
+Chat::Chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options)
+    : responder_(std::move(responder)),
+      open_model_(open_model),
       options_(options),
-      editor_(guard_, options.has_history ? default_history_file() : std::filesystem::path(), command_names()) {}
+      editor_(guard_, options.has_history ? default_history_file() : std::filesystem::path(), completions) {}
 
 void Chat::run() {
-  say(responder_.has_template() ? "Type a message, or /help. Ctrl-C stops an answer, Ctrl-D leaves."
-                                : "This is a base model: it continues what you type. /help lists commands.");
+  say(responder_->has_template() ? "Type a message, or /help. Ctrl-C stops an answer, Ctrl-D leaves."
+                                 : "This is a base model: it continues what you type. /help lists commands.");
   bool was_interrupted = false;
   while (!is_leaving_) {
     guard_.clear();
@@ -132,9 +181,14 @@ void Chat::handle(const std::string& message) {
     do_command(message);
     return;
   }
-  if (!is_valid_utf8(message)) throw Error(ErrorKind::kBadInput, "the message is not UTF-8.");
-  messages_.push_back({{"role", "user"}, {"content", message}});
+  add_message(message);
   answer();
+}
+
+// A message of the person's, with what was attached to it.
+void Chat::add_message(const std::string& text) {
+  if (!is_valid_utf8(text)) throw Error(ErrorKind::kBadInput, "the message is not UTF-8.");
+  messages_.push_back({{"role", "user"}, {"content", std::exchange(attached_, {}) + text}});
 }
 
 void Chat::do_command(const std::string& line) {
@@ -154,29 +208,32 @@ void Chat::do_command(const std::string& line) {
 // Answers the last message. Where that fails the message is taken back, so that the next one starts clean.
 void Chat::answer() {
   const bool is_terminal = stdout_is_terminal();
-  AnswerPrinter printer(
-      {.is_terminal = is_terminal, .has_color = wants_color(options_.color, is_terminal), .shows_thinking = true});
+  AnswerPrinter printer({.is_terminal = is_terminal,
+                         .has_color = wants_color(options_.color, is_terminal),
+                         .is_wrapped = is_terminal && options_.is_wrapped && terminal_has_control_sequences(),
+                         .thoughts = options_.folds_thinking ? ThoughtsView::kFolded : ThoughtsView::kShown});
   const ReplySink sink{[&](std::string_view text) { printer.content(text); },
                        [&](std::string_view text) { printer.thinking(text); }};
   const auto is_cancelled = [this] { return guard_.is_interrupted(); };
   try {
     Reply reply;
-    if (responder_.has_template() && !options_.is_raw) {
+    if (responder_->has_template() && !options_.is_raw) {
       json::array messages = messages_;
       if (!options_.system.empty()) {
         messages.insert(messages.begin(), json::object{{"role", "system"}, {"content", options_.system}});
       }
-      reply = responder_.reply(messages, options_.think == "on", options_.answer, sink, is_cancelled);
+      reply = responder_->reply(messages, options_.think == "on", options_.answer, sink, is_cancelled);
     } else {
       const json::string& text = messages_.back().at("content").as_string();
-      reply = responder_.complete(text, options_.is_raw, options_.answer, sink, is_cancelled);
+      reply = responder_->complete(text, options_.is_raw, options_.answer, sink, is_cancelled);
     }
     printer.finish();
     last_stats_ = reply.answer.stats;
+    last_thoughts_ = reply.thinking;
     messages_.push_back({{"role", "assistant"}, {"content", reply.content}});
     if (reply.answer.finish_reason == FinishReason::kInterrupted) say("(stopped)");
     if (reply.answer.finish_reason == FinishReason::kLength) say("(reached the limit of tokens)");
-    if (options_.has_stats) say(stats_text(last_stats_, responder_.session()));
+    if (options_.has_stats) say(stats_text(last_stats_, responder_->session()));
   } catch (const Error&) {
     printer.finish();
     messages_.pop_back();
@@ -197,9 +254,10 @@ void Chat::help(const std::string&) {
     name.resize(std::max<std::size_t>(name.size(), 20), ' ');
     out << name << command.what << '\n';
   }
-  out << "A message that begins with \"\"\" goes on until a line ends with \"\"\"; one that ends with \\ goes on with "
-         "the "
-         "next line.\nCtrl-R searches what was typed before.\n";
+  out << "A message that begins with \"\"\" goes on until a line ends with \"\"\";\n"
+         "one that ends with \\ goes on with the next line.\n"
+         "Tab completes commands and paths, Ctrl-R searches what was typed before,\n"
+         "Ctrl-G opens the message in your editor ($EDITOR).\n";
   say(out.str());
 }
 
@@ -209,6 +267,8 @@ void Chat::bye(const std::string&) {
 
 void Chat::clear(const std::string&) {
   messages_.clear();
+  attached_.clear();
+  last_thoughts_.clear();
   say("The conversation is forgotten.");
 }
 
@@ -235,30 +295,77 @@ void Chat::set(const std::string& argument) {
   if (blank == std::string::npos) throw Error(ErrorKind::kBadInput, "/set takes a name and a value: /set top-k 20");
   SamplingParams params = options_.answer.sampling;
   set_sampling_param(params, argument.substr(0, blank), trimmed(argument.substr(blank)));
-  validate(params, responder_.session().model().config().decoder.vocab);
+  validate(params, responder_->session().model().config().decoder.vocab);
   options_.answer.sampling = params;
 }
 
 void Chat::show(const std::string&) {
-  const Session& session = responder_.session();
+  const Session& session = responder_->session();
   say(str("model               ", printable(session.model().path().string(), 4096), "\ncontext             ",
           session.position(), " of ", session.context(), " tokens\nmessages            ", messages_.size(),
           "\nsystem              ", options_.system.empty() ? "none" : printable(options_.system, 1000),
-          "\nthink               ", options_.think, "\n", sampling_params_text(options_.answer.sampling)));
+          "\nthink               ", options_.think, options_.folds_thinking ? ", folded" : "", "\n",
+          sampling_params_text(options_.answer.sampling)));
 }
 
 void Chat::think(const std::string& argument) {
-  if (argument != "on" && argument != "off") throw Error(ErrorKind::kBadInput, "/think takes on or off.");
-  options_.think = argument;
+  if (argument == "on" || argument == "off") {
+    options_.think = argument;
+  } else if (argument == "fold" || argument == "unfold") {
+    options_.folds_thinking = argument == "fold";
+  } else {
+    throw Error(ErrorKind::kBadInput, "/think takes on or off, fold or unfold.");
+  }
+}
+
+void Chat::thoughts(const std::string&) {
+  if (last_thoughts_.empty()) throw Error(ErrorKind::kBadInput, "there were no thoughts before the last answer.");
+  const bool is_terminal = stdout_is_terminal();
+  AnswerPrinter printer({.is_terminal = is_terminal,
+                         .has_color = wants_color(options_.color, is_terminal),
+                         .is_wrapped = is_terminal && options_.is_wrapped && terminal_has_control_sequences(),
+                         .thoughts = ThoughtsView::kShown});
+  printer.thinking(last_thoughts_);
+  printer.finish();
+}
+
+void Chat::copy(const std::string&) {
+  if (messages_.empty() || messages_.back().at("role") != "assistant") {
+    throw Error(ErrorKind::kBadInput, "there is no answer to copy yet.");
+  }
+  copy_to_clipboard(messages_.back().at("content").as_string());
+  say("The answer is copied.");
+}
+
+void Chat::attach_file(const std::string& argument) {
+  if (argument.empty()) throw Error(ErrorKind::kBadInput, "/file takes the name of a file.");
+  const std::string path = expand_home(argument);
+  std::string text = read_input_file(path);
+  if (!is_valid_utf8(text)) {
+    throw Error(ErrorKind::kBadInput, str(printable(argument),
+                                          ": is no UTF-8 text. Convert it first, for instance "
+                                          "with `iconv -f WINDOWS-1252 -t UTF-8`."));
+  }
+  if (!text.empty() && !text.ends_with('\n')) text += '\n';
+  attached_ += str(std::filesystem::path(path).filename().string(), ":\n```\n", text, "```\n\n");
+  say(str(printable(argument), " (", text.size(), " bytes) goes with the next message."));
+}
+
+void Chat::change_model(const std::string& argument) {
+  if (argument.empty()) throw Error(ErrorKind::kBadInput, "/model takes a model: a file, a folder or a name.");
+  auto responder = open_model_(expand_home(argument));  // the old one stays if this fails
+  responder_ = std::move(responder);
+  options_.model = argument;
+  say(str("Going on with ", printable(argument), "."));
 }
 
 void Chat::stats(const std::string&) {
-  say(stats_text(last_stats_, responder_.session()));
+  say(stats_text(last_stats_, responder_->session()));
 }
 
 void Chat::save(const std::string& argument) {
   if (argument.empty()) throw Error(ErrorKind::kBadInput, "/save takes the name of a file.");
-  std::ofstream file(argument);
+  std::ofstream file(expand_home(argument));
   file << json::serialize(json::object{{"system", options_.system}, {"messages", messages_}}) << '\n';
   file.close();
   if (!file) {
@@ -271,7 +378,7 @@ void Chat::save(const std::string& argument) {
 void Chat::load(const std::string& argument) {
   if (argument.empty()) throw Error(ErrorKind::kBadInput, "/load takes the name of a file.");
   const std::string where = printable(argument);
-  const json::value saved = parse_json(read_input_file(argument), where, ErrorKind::kBadInput);
+  const json::value saved = parse_json(read_input_file(expand_home(argument)), where, ErrorKind::kBadInput);
   const auto bad = [&where] { return Error(ErrorKind::kBadInput, where + ": is no conversation that /save wrote."); };
   const json::object* object = saved.if_object();
   const json::value* messages = object != nullptr ? find_member(*object, "messages") : nullptr;
@@ -293,8 +400,8 @@ void Chat::load(const std::string& argument) {
 
 }  // namespace
 
-void chat(Responder& responder, const RunOptions& options) {
-  Chat(responder, options).run();
+void chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options) {
+  Chat(std::move(responder), open_model, options).run();
 }
 
 }  // namespace carat

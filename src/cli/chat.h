@@ -1,12 +1,19 @@
 // An interactive chat at a terminal.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <string>
+
 #include "cli/responder.h"
 #include "cli/run_options.h"
 
 namespace carat {
 
+// Loads another model, as the options say: for /model. Throws as Model::load.
+using ModelOpener = std::function<std::unique_ptr<Responder>(const std::string& model)>;
+
 // Until the person leaves. Errors of a single answer are shown and the chat goes on.
-void chat(Responder& responder, const RunOptions& options);
+void chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options);
 
 }  // namespace carat

@@ -9,10 +9,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <utility>
 
+#include "base/error.h"
 #include "base/unicode.h"
+#include "cli/subprocess.h"
 #include "cli/terminal.h"
 
 namespace carat {
@@ -24,6 +28,7 @@ constexpr std::string_view kPasteOn = "\x1b[?2004h";
 constexpr std::string_view kPasteOff = "\x1b[?2004l";
 constexpr std::wstring_view kPasteEnd = L"\x1b[201~";
 constexpr int kHistoryLines = 1000;
+constexpr std::size_t kShownCompletions = 60;
 
 std::string narrow(std::wstring_view text) {
   std::string out;
@@ -34,6 +39,62 @@ std::string narrow(std::wstring_view text) {
     if (length != static_cast<std::size_t>(-1)) out.append(bytes, length);
   }
   return out;
+}
+
+// Line ends as line feeds, no control characters but these and tabs, none at the end.
+std::string clean_text(std::string_view text) {
+  std::string clean;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\r') {
+      clean += '\n';
+      if (i + 1 < text.size() && text[i + 1] == '\n') ++i;
+    } else if (static_cast<unsigned char>(c) >= ' ' || c == '\n' || c == '\t') {
+      clean += c;
+    }
+  }
+  while (clean.ends_with('\n')) clean.pop_back();
+  return clean;
+}
+
+// A file of the person's own for a message to be edited in; gone with this object.
+class MessageFile {
+ public:
+  MessageFile() {
+    const char* folder = std::getenv("TMPDIR");
+    path_ = str(folder != nullptr && *folder == '/' ? folder : "/tmp", "/carat-message-XXXXXX.md");
+    const int file = ::mkstemps(path_.data(), 3);  // mode 0600
+    if (file < 0) {
+      path_.clear();
+    } else {
+      ::close(file);
+    }
+  }
+  ~MessageFile() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove(path_, ignored);
+  }
+  MessageFile(const MessageFile&) = delete;
+  MessageFile& operator=(const MessageFile&) = delete;
+
+  const std::string& path() const { return path_; }  // empty where none could be made
+  void write(std::string_view text) const { std::ofstream(path_) << text << '\n'; }
+  std::string read() const {
+    std::ifstream file(path_, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+ private:
+  std::string path_;
+};
+
+// As other programs read these variables: a shell splits the value, so that it may hold options.
+std::vector<std::string> editor_command(const std::string& file) {
+  for (const char* variable : {"VISUAL", "EDITOR"}) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr && *value != '\0') return {"sh", "-c", str(value, " \"$1\""), "sh", file};
+  }
+  return {"vi", file};
 }
 
 }  // namespace
@@ -65,7 +126,7 @@ std::string MessageAssembler::take() {
 struct LineEditor::Impl {
   const InterruptGuard& guard;
   std::filesystem::path history_file;
-  std::vector<std::string> completions;
+  Completer completer;
   std::string prompt{};
   std::string interrupted_text{};  // what was typed when Ctrl-C came
   EditLine* editor = nullptr;
@@ -81,6 +142,7 @@ struct LineEditor::Impl {
   int read_character(wchar_t* out);
   unsigned char paste();
   unsigned char complete();
+  unsigned char edit_in_program();
   void remember(const std::string& line);
 };
 
@@ -124,32 +186,58 @@ unsigned char LineEditor::Impl::paste() {
     text += c;
   }
   text.resize(text.size() - kPasteEnd.size());
-  std::wstring clean;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == L'\r') {
-      clean += L'\n';
-      if (i + 1 < text.size() && text[i + 1] == L'\n') ++i;
-    } else if (text[i] >= L' ' || text[i] == L'\n' || text[i] == L'\t') {
-      clean += text[i];
-    }
-  }
-  while (clean.ends_with(L'\n')) clean.pop_back();
-  return el_insertstr(editor, narrow(clean).c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+  return el_insertstr(editor, clean_text(narrow(text)).c_str()) == 0 ? CC_REFRESH : CC_ERROR;
 }
 
 unsigned char LineEditor::Impl::complete() {
   const LineInfo* line = el_line(editor);
-  const std::string_view typed(line->buffer, static_cast<std::size_t>(line->cursor - line->buffer));
-  std::string common;
-  bool is_found = false;
-  for (const std::string& word : completions) {
-    if (typed.empty() || !word.starts_with(typed)) continue;
-    if (!is_found) common = word;
-    while (!word.starts_with(common)) common.pop_back();
-    is_found = true;
+  const std::string typed(line->buffer, line->cursor);
+  const std::vector<std::string> found = completer(typed);
+  if (found.empty()) return CC_REFRESH_BEEP;
+  std::string common = found.front();
+  for (const std::string& candidate : found) {
+    while (!candidate.starts_with(common)) common.pop_back();
   }
-  if (common.size() <= typed.size()) return CC_REFRESH_BEEP;
-  return el_insertstr(editor, common.c_str() + typed.size()) == 0 ? CC_REFRESH : CC_ERROR;
+  while (!is_valid_utf8(common)) common.pop_back();  // candidates may differ within a character
+  if (common.size() > typed.size()) {
+    return el_insertstr(editor, common.c_str() + typed.size()) == 0 ? CC_REFRESH : CC_ERROR;
+  }
+  if (found.size() == 1) return CC_REFRESH_BEEP;
+  // Nothing to add: show the choice, without what they share up to a blank or slash.
+  const std::size_t shared = typed.find_last_of(" /", typed.size() > 1 ? typed.size() - 1 : 0);
+  const std::size_t skipped = shared == std::string::npos || shared == 0 ? 0 : shared + 1;
+  std::string list = "\n";
+  for (std::size_t i = 0; i < found.size() && i < kShownCompletions; ++i) list += found[i].substr(skipped) + "  ";
+  if (found.size() > kShownCompletions) list += str("and ", found.size() - kShownCompletions, " more");
+  write_stdout(list + "\n");
+  return CC_REDISPLAY;
+}
+
+unsigned char LineEditor::Impl::edit_in_program() {
+  const LineInfo* line = el_line(editor);
+  const MessageFile file;
+  if (file.path().empty()) return CC_ERROR;
+  file.write(std::string_view(line->buffer, static_cast<std::size_t>(line->lastchar - line->buffer)));
+  if (stdout_is_terminal()) write_stdout(str(kPasteOff, "\n"));
+  el_set(editor, EL_PREP_TERM, 0);
+  const std::vector<std::string> command = editor_command(file.path());
+  const std::optional<int> code = run_program(command);
+  el_set(editor, EL_PREP_TERM, 1);
+  if (stdout_is_terminal()) write_stdout(kPasteOn);
+  if (code != 0) {
+    write_stderr("The editor did not end well; the message is as it was. Set EDITOR to the one you like.\n");
+    return CC_REDISPLAY;
+  }
+  const std::string text = clean_text(file.read());
+  if (!is_valid_utf8(text)) {
+    write_stderr("The edited message is not UTF-8; it is as it was.\n");
+    return CC_REDISPLAY;
+  }
+  const LineInfoW* wide = el_wline(editor);  // positions are in characters
+  el_cursor(editor, static_cast<int>(wide->lastchar - wide->cursor));
+  el_deletestr(editor, static_cast<int>(wide->lastchar - wide->buffer));
+  if (!text.empty() && el_insertstr(editor, text.c_str()) != 0) return CC_ERROR;
+  return CC_REDISPLAY;
 }
 
 void LineEditor::Impl::remember(const std::string& line) {
@@ -165,11 +253,12 @@ void LineEditor::Impl::remember(const std::string& line) {
   }
 }
 
-LineEditor::LineEditor(const InterruptGuard& guard, std::filesystem::path history_file,
-                       std::vector<std::string> completions)
-    : impl_(new Impl{guard, std::move(history_file), std::move(completions)}) {
+LineEditor::LineEditor(const InterruptGuard& guard, std::filesystem::path history_file, Completer completer)
+    : impl_(new Impl{guard, std::move(history_file), std::move(completer)}) {
   // libedit and wcwidth follow the locale; text is UTF-8 whatever the environment says.
-  if (std::setlocale(LC_CTYPE, "") == nullptr || MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
+  if (std::setlocale(LC_CTYPE, "") == nullptr || MB_CUR_MAX == 1) {
+    static_cast<void>(std::setlocale(LC_CTYPE, "C.UTF-8"));  // glibc always has it
+  }
   struct sigaction on_resize {};
   on_resize.sa_handler = [](int) {};  // only to make read() return
   ::sigaction(SIGWINCH, &on_resize, nullptr);
@@ -201,10 +290,14 @@ LineEditor::LineEditor(const InterruptGuard& guard, std::filesystem::path histor
       editor, EL_ADDFN, "carat-paste", "Insert pasted text",
       +[](EditLine* self, int) { return Impl::of(self).paste(); });
   el_set(
-      editor, EL_ADDFN, "carat-complete", "Complete a command",
+      editor, EL_ADDFN, "carat-complete", "Complete what is typed",
       +[](EditLine* self, int) { return Impl::of(self).complete(); });
+  el_set(
+      editor, EL_ADDFN, "carat-editor", "Open the message in an editor",
+      +[](EditLine* self, int) { return Impl::of(self).edit_in_program(); });
   el_set(editor, EL_BIND, "\x1b[200~", "carat-paste", nullptr);
   el_set(editor, EL_BIND, "^I", "carat-complete", nullptr);
+  el_set(editor, EL_BIND, "^G", "carat-editor", nullptr);
   el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   el_set(editor, EL_BIND, "\x1b[1~", "ed-move-to-beg", nullptr);
   el_set(editor, EL_BIND, "\x1b[4~", "ed-move-to-end", nullptr);

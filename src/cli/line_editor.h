@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -34,11 +35,15 @@ class MessageAssembler {
   bool is_fenced_ = false;
 };
 
+// What a line that begins like this could go on to: whole lines up to the cursor, all beginning with `typed`.
+using Completer = std::function<std::vector<std::string>(const std::string& typed)>;
+
+// Keys beyond those of Emacs: Tab completes, or lists what there is; Ctrl-R searches the history; Ctrl-G opens the
+// message in $VISUAL, $EDITOR or vi.
 class LineEditor {
  public:
   // history_file: where earlier lines come from and go to (mode 0600), its folder is made; empty for none.
-  // completions: words that the tab key completes at the start of a line.
-  LineEditor(const InterruptGuard& guard, std::filesystem::path history_file, std::vector<std::string> completions);
+  LineEditor(const InterruptGuard& guard, std::filesystem::path history_file, Completer completer);
   ~LineEditor();
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;

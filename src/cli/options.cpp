@@ -144,9 +144,8 @@ void set_sampling_param(SamplingParams& params, std::string_view name, std::stri
   const SamplingFlag* flag = find_sampling_flag(name);
   if (flag == nullptr) {
     std::string names;
-    for (const SamplingFlag& known : kSamplingFlags) names += str(known.name, ", ");
-    throw Error(ErrorKind::kBadInput,
-                str("no setting is called \"", printable(name), "\"; there are ", names, "seed."));
+    for (const std::string_view known : sampling_param_names()) names += str(names.empty() ? "" : ", ", known);
+    throw Error(ErrorKind::kBadInput, str("no setting is called \"", printable(name), "\"; there are ", names, "."));
   }
   if (flag->real != nullptr) {
     const auto number = parse_number<double>(value);
@@ -157,6 +156,14 @@ void set_sampling_param(SamplingParams& params, std::string_view name, std::stri
     if (!number) throw bad_value();
     params.*flag->integer = *number;
   }
+}
+
+std::vector<std::string_view> sampling_param_names() {
+  std::vector<std::string_view> names;
+  names.reserve(std::size(kSamplingFlags) + 1);
+  for (const SamplingFlag& flag : kSamplingFlags) names.push_back(flag.name);
+  names.push_back("seed");
+  return names;
 }
 
 std::string sampling_params_text(const SamplingParams& params) {

@@ -46,6 +46,7 @@ std::optional<LogitBias> parse_logit_bias(std::string_view text);
 // One setting of the sampler by its flag's name without dashes ("top-k"): for /set. Throws Error(kBadInput) for an
 // unknown name or a value that is no number. Ranges are checked by validate().
 void set_sampling_param(SamplingParams& params, std::string_view name, std::string_view value);
+std::vector<std::string_view> sampling_param_names();
 // All of them with their values, a line each.
 std::string sampling_params_text(const SamplingParams& params);
 

@@ -53,11 +53,17 @@ void write_event(const json::object& event) {
   write_stdout(json::serialize(event) + "\n");
 }
 
+ThoughtsView view_of_thoughts(const RunOptions& options, bool is_terminal) {
+  if (options.folds_thinking) return is_terminal ? ThoughtsView::kFolded : ThoughtsView::kHidden;
+  return is_terminal || options.shows_thinking ? ThoughtsView::kShown : ThoughtsView::kHidden;
+}
+
 void answer_once(Responder& responder, const RunOptions& options, const std::string& prompt) {
   const bool is_terminal = stdout_is_terminal();
   AnswerPrinter printer({.is_terminal = is_terminal,
                          .has_color = wants_color(options.color, is_terminal),
-                         .shows_thinking = is_terminal || options.shows_thinking,
+                         .is_wrapped = is_terminal && options.is_wrapped && terminal_has_control_sequences(),
+                         .thoughts = view_of_thoughts(options, is_terminal),
                          .is_buffered = options.is_buffered});
   ReplySink sink;
   if (options.is_json_lines) {
@@ -95,13 +101,16 @@ void run_model(const RunOptions& options) {
   const bool is_interactive = !options.prompt && !is_for_scripts && stdin_is_terminal();
   // The prompt first: a mistake in it shows before a large model is touched.
   const std::string prompt = is_interactive ? std::string() : whole_prompt(options);
-  const auto model = Model::load(options.model);
-  validate(options.answer.sampling, model->config().decoder.vocab);
-  Responder responder(model, compute_options(options.compute), session_options(options.compute));
+  const auto open_model = [&options](const std::string& name) {
+    const auto model = Model::load(name);
+    validate(options.answer.sampling, model->config().decoder.vocab);
+    return std::make_unique<Responder>(model, compute_options(options.compute), session_options(options.compute));
+  };
+  auto responder = open_model(options.model);
   if (is_interactive) {
-    chat(responder, options);
+    chat(std::move(responder), open_model, options);
   } else {
-    answer_once(responder, options, prompt);
+    answer_once(*responder, options, prompt);
   }
 }
 
@@ -118,6 +127,8 @@ void define_run(CLI::App& root, Action& action) {
       ->check(CLI::IsMember({"on", "off"}))
       ->capture_default_str();
   verb.add_flag("--show-thinking", options->shows_thinking, "Print thoughts to a pipe too, before the answer");
+  verb.add_flag("--fold-thinking", options->folds_thinking, "At a terminal, show thoughts as one line")
+      ->excludes("--show-thinking");
   verb.add_flag("--raw", options->is_raw, "No template: continue the prompt, in which <|turn> and the like are tokens");
   verb.add_option("--max-tokens", options->answer.max_tokens, "Most tokens to generate (default: until the end)")
       ->check(CLI::Range(std::size_t{1}, kMaxContext))
@@ -135,6 +146,7 @@ void define_run(CLI::App& root, Action& action) {
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str()
       ->group(kGroup);
+  verb.add_flag("!--no-wrap", options->is_wrapped, "Leave it to the terminal to break long lines")->group(kGroup);
   verb.add_flag("!--no-history", options->has_history, "Don't keep what is typed in a chat")->group(kGroup);
   add_compute_flags(verb, options->compute);
   set_action(verb, action, options, run_model);

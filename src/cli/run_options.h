@@ -23,6 +23,8 @@ struct RunOptions {
   bool is_json_lines = false;  // --jsonl
   bool is_buffered = false;    // --no-stream
   bool shows_thinking = false;
+  bool folds_thinking = false;
+  bool is_wrapped = true;
   bool has_history = true;
 };
 

@@ -1,6 +1,7 @@
 // What goes to the terminal: colours where they are wanted, and model output without control sequences.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,6 +11,10 @@ namespace carat {
 bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();
+// True when the terminal knows control sequences: TERM is set and not "dumb".
+bool terminal_has_control_sequences();
+// The width of the terminal at stdout as it is now; 0 where there is none that is known.
+std::size_t terminal_columns();
 
 // choice: "auto", "always" or "never". auto means a terminal that can show colours (TERM is not "dumb") and no
 // NO_COLOR in the environment (no-color.org).

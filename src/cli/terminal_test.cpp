@@ -9,7 +9,7 @@ namespace carat {
 namespace {
 
 const std::vector<std::pair<std::string, std::string>>& cases() {
-  static const std::vector<std::pair<std::string, std::string>> kCases{
+  static const std::vector<std::pair<std::string, std::string>> list{
       {"plain text\n\ttab", "plain text\n\ttab"},
       {"na\u00efve \u00a9 \U0001F44D", "na\u00efve \u00a9 \U0001F44D"},  // U+00A9 begins with byte C2, as C1 does
       {"a\x1b[31mred\x1b[0mb", "aredb"},
@@ -32,7 +32,7 @@ const std::vector<std::pair<std::string, std::string>>& cases() {
       {"a\x1b[3\u00e9", "a\u00e9"},
       {"a\x1b\x1b[1mb", "ab"},
   };
-  return kCases;
+  return list;
 }
 
 TEST(TerminalFilter, TakesOutControlSequences) {

@@ -1,5 +1,7 @@
 """The interactive chat, at a pseudo-terminal."""
 
+import base64
+import fcntl
 import json
 import os
 import pty
@@ -7,12 +9,15 @@ import re
 import select
 import signal
 import stat
+import struct
+import termios
 import time
 
 import pytest
 from conftest import CARAT, TESTS, saying
 
 HELLO = 9259  # the token "Hello"
+BLANK_HELLO = 26352  # the token " Hello"
 ESCAPE = 265  # the byte 1B
 CTRL_C, CTRL_D = "\x03", "\x04"
 OPEN_THOUGHT = "{{ '<|channel>thought\\n' }}"  # behind a template: all that follows is thought
@@ -27,6 +32,9 @@ class Terminal:
         if self.pid == 0:
             os.execve(CARAT, [str(CARAT), *map(str, arguments)], variables)
         self.shown = ""
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, text):
         os.write(self.terminal, text.encode())
@@ -144,7 +152,6 @@ def test_ctrl_c_at_the_prompt(terminal):
 
 
 def test_sigterm_leaves_the_terminal_in_order(terminal):
-    import termios
     chat = terminal()
     assert not termios.tcgetattr(chat.terminal)[3] & termios.ICANON  # editing
     os.kill(chat.pid, signal.SIGTERM)
@@ -214,6 +221,104 @@ def test_tab_completes_commands(terminal):
     assert chat.code() == 0
 
 
+def test_tab_completes_what_a_command_takes(terminal, tmp_path):
+    (tmp_path / "saved chats").mkdir()
+    (tmp_path / "saved chats" / "first.json").write_text(json.dumps({"messages": [{"role": "user", "content": "hi"}]}))
+    chat = terminal()
+    chat.type("/lo\t~/sav\tf\t\r")  # HOME is tmp_path
+    chat.wait_for("1 messages are loaded")
+    chat.wait_for(">>> ")
+    chat.type("/set temp\t0.5\r")
+    chat.wait_for(">>> ")
+    assert re.search(r"temperature +0.5\r", chat.say("/show"))
+    chat.type("/think unf\t\r")
+    chat.wait_for(">>> ")
+    chat.type("/s\t")  # several: they are listed
+    listed = chat.wait_for("/stats")
+    assert "/set" in listed and "/show" in listed
+    chat.type(CTRL_C)
+    chat.wait_for(">>> ")
+
+
+def test_an_editor_changes_the_message(terminal, tmp_path):
+    editor = tmp_path / "my editor"
+    editor.write_text(r"""#!/bin/sh
+stat -c %a "$2" > "$HOME/mode"
+cat "$2" > "$HOME/before"
+printf 'zw\303\266lf\nBoxk\303\244mpfer\n' > "$2"
+""")
+    editor.chmod(0o755)
+    chat = terminal(EDITOR=f"'{editor}' --wait", TMPDIR=str(tmp_path))
+    chat.type("eins \u00fc zwei\x1b[D\x1b[D\x07")  # with the cursor within the line
+    chat.wait_for("Boxk\u00e4mpfer")
+    chat.say("!")
+    assert saved(chat, tmp_path)["messages"][0]["content"] == "zw\u00f6lf\nBoxk\u00e4mpfer!"
+    assert (tmp_path / "before").read_text() == "eins \u00fc zwei\n"
+    assert (tmp_path / "mode").read_text() == "600\n"
+    assert not list(tmp_path.glob("carat-message-*"))
+
+
+def test_an_editor_that_fails_changes_nothing(terminal, tmp_path):
+    chat = terminal(EDITOR="/no/such/editor")
+    chat.type("as it was\x07")
+    chat.wait_for("Set EDITOR")
+    chat.say("")
+    assert saved(chat, tmp_path)["messages"][0]["content"] == "as it was"
+
+
+def test_file_goes_with_the_next_message(terminal, tmp_path):
+    (tmp_path / "notes.txt").write_text("- milk\n- eggs")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    chat = terminal()
+    assert "14 bytes" in chat.say("/file ~/notes.txt")
+    chat.say("what is there?")
+    chat.say("and now?")
+    contents = [message["content"] for message in saved(chat, tmp_path)["messages"] if message["role"] == "user"]
+    assert contents == ["notes.txt:\n```\n- milk\n- eggs\n```\n\nwhat is there?", "and now?"]
+    assert "no UTF-8 text" in chat.say(f"/file {tmp_path / 'latin.txt'}")
+    assert "carat: " in chat.say("/file /no/such/file")
+
+
+def test_copy(terminal, tmp_path):
+    copied = "\x1b]52;c;" + base64.b64encode(b"HelloHello").decode() + "\x07"
+    chat = terminal()
+    assert "no answer" in chat.say("/copy")
+    chat.say("hi")
+    assert copied in chat.say("/copy")
+    program = tmp_path / "wl-copy"
+    program.write_text('#!/bin/sh\ncat > "$HOME/clipboard"\n')
+    program.chmod(0o755)
+    desktop = terminal(WAYLAND_DISPLAY="wayland-0", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    desktop.say("hi")
+    assert copied not in desktop.say("/copy")
+    assert (tmp_path / "clipboard").read_text() == "HelloHello"
+
+
+def test_another_model_goes_on_with_the_conversation(terminal, chat_model, tmp_path):
+    (tmp_path / "other").symlink_to(chat_model)
+    chat = terminal()
+    chat.say("hi")
+    assert "Going on with" in chat.say("/model ~/other")
+    assert "/other" in chat.say("/show")
+    assert "HelloHello" in chat.say("again")
+    assert len(saved(chat, tmp_path)["messages"]) == 4
+    assert "carat: /no/such/model" in chat.say("/model /no/such/model")
+    assert "HelloHello" in chat.say("/regen")  # the one before is still there
+
+
+def test_lines_are_broken_between_words(terminal, chat_model):
+    arguments = ["--max-tokens", 12, *saying(BLANK_HELLO)]
+    chat = terminal(*arguments)
+    chat.resize(24, 40)
+    chat.say("hi")
+    answer = chat.say("hi")
+    # The seventh word is rubbed out where it does not fit and stands on the next line.
+    assert "Hello Hello Hello Hello Hello Hello Hel\x1b[3D\x1b[K\r\nHello Hello Hello Hello Hello Hello\r\n" in answer
+    free = terminal(*arguments, "--no-wrap")
+    free.resize(24, 40)
+    assert "Hello" + " Hello" * 11 in free.say("hi")
+
+
 def test_a_full_context_is_told_and_survived(terminal):
     chat = terminal("--ctx", 64, "--max-tokens", 2, *saying(HELLO))
     assert "the context holds 64" in chat.say("word " * 60)
@@ -264,6 +369,14 @@ def test_thoughts_are_dimmed(terminal, chat_model, tmp_path):
     assert "\x1b[2mHello" in terminal(*arguments, model=folder).say("hi")
     assert "\x1b[2m" not in terminal(*arguments, model=folder, NO_COLOR="1").say("hi")
     assert "\x1b[2m" not in terminal(*arguments, "--color", "never", model=folder).say("hi")
+    chat = terminal("--max-tokens", 3, *saying(BLANK_HELLO), "--fold-thinking", "--color", "never", model=folder)
+    folded = chat.say("hi")
+    assert "(thoughts: 3 words)" in folded and "Hello" not in folded
+    assert "Hello Hello Hello" in chat.say("/thoughts")
+    chat.say("/think unfold")
+    assert "Hello Hello Hello" in chat.say("hi")
+    chat.say("/clear")
+    assert "no thoughts" in chat.say("/thoughts")
 
 
 def test_one_answer_at_a_terminal(chat_model, tmp_path):

@@ -73,7 +73,7 @@ static_assert(rows_are_in_order() && static_cast<std::size_t>(TensorRole::kLayer
 std::vector<TensorRole> roles(bool is_per_layer) {
   std::vector<TensorRole> roles;
   for (const NameRow& row : kNames) {
-    if (row.is_per_layer == is_per_layer) roles.push_back(row.role);
+    if ((row.scope == Scope::kLayer) == is_per_layer) roles.push_back(row.role);
   }
   return roles;
 }

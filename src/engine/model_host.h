@@ -32,7 +32,6 @@ class ModelHost {
   };
 
   ModelHost(Loader loader, Options options);
-  ~ModelHost();
   ModelHost(const ModelHost&) = delete;
   ModelHost& operator=(const ModelHost&) = delete;
 
@@ -60,12 +59,17 @@ class ModelHost {
     bool is_in_use() const { return answerer == nullptr || answerer.use_count() > 1; }
   };
 
-  void expire();
+  void run_janitor(const std::stop_token& stop);
+  // Takes the models whose time is over out of slots_; mutex_ is held. They end where the result is dropped, which may
+  // take them a step: outside of the lock.
+  std::vector<std::shared_ptr<Answerer>> take_expired();
+  // Takes one model out to make place; BusyError where all are in use.
+  std::shared_ptr<Answerer> take_longest_unused();
 
   const Loader loader_;
   const Options options_;
-  mutable std::mutex mutex_;  // guards slots_
-  std::condition_variable changed_;
+  mutable std::mutex mutex_;             // guards slots_
+  std::condition_variable_any changed_;  // a model was loaded, or couldn't be
   std::map<std::string, Slot> slots_;
   std::jthread janitor_;  // last: joined before what it uses goes
 };

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -131,6 +132,12 @@ struct Event {
                TokenLogprobs, PromptLogprobs, Finished, Done>
       body;
 };
+
+// Appends an event of choice 0.
+template <typename Body>
+void append_event(std::vector<Event>& events, Body body) {
+  events.emplace_back().body.template emplace<Body>(std::move(body));
+}
 
 // Called on the engine's thread, one event after the other, never again after Done. Must be quick and must not throw:
 // it hands the event to a queue of its own. May be destroyed on any thread.

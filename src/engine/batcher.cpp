@@ -1,0 +1,407 @@
+#include "engine/batcher.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "engine/logprobs.h"
+#include "engine/scheduler.h"
+
+namespace carat {
+namespace {
+
+using Clock = PendingAnswer::Clock;
+
+double seconds_between(Clock::time_point begin, Clock::time_point end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
+
+// A step that computes one prompt alone may be given up for a newcomer when it is at least this long.
+constexpr std::size_t kLongStep = 64;
+
+}  // namespace
+
+Batcher::Batcher(StepRunner& runner, const BatcherOptions& options)
+    : runner_(runner), options_(options), pool_(options.kv_budget), prefixes_(runner.config()) {
+  pool_.set_reclaim([this](std::size_t) { return prefixes_.reclaim(); });
+}
+
+bool Batcher::fits(std::size_t tokens) const {
+  if (running_.empty()) return true;
+  KvCacheOptions kv = options_.kv;
+  kv.context = std::min(kv.context, tokens + kPageTokens);
+  const std::size_t held = pool_.used_bytes() - prefixes_.bytes();
+  return held + KvCache::bytes_needed(runner_.config(), kv) <= pool_.budget_bytes();
+}
+
+bool Batcher::has_room_for(const PendingAnswer& answer) const {
+  if (!preempted_.empty()) return false;
+  if (running_.empty()) return true;
+  std::size_t places = running_.size();
+  for (const auto& running : running_) {
+    const PendingAnswer& other = *running->answer;
+    if (!other.has_forked) places += other.request.choices - 1;
+  }
+  return places + answer.request.choices <= options_.max_running && fits(answer.prompt.ids.size());
+}
+
+Batcher::Running Batcher::make_running(std::shared_ptr<PendingAnswer> answer, std::size_t choice, KvCache cache) const {
+  const PendingAnswer& a = *answer;
+  const SequenceSetup setup{&runner_.tokenizer().vocab(), &a.request, &a.prompt,
+                            a.constraint.get(),           a.seed,     options_.kv.context};
+  return {std::move(answer), Sequence(setup, choice, std::move(cache))};
+}
+
+PrefixCache::Match Batcher::adopt_prefix(Running& running) {
+  const Request& request = running.answer->request;
+  Sequence& sequence = running.sequence;
+  PrefixCache::Match match;
+  if (!request.uses_prefix_cache || request.prompt_logprobs) {
+    match.miss = CacheMiss::kOff;
+    return match;
+  }
+  match = prefixes_.find(request.cache_salt, sequence.keys(), sequence.tokens().size() - 1);
+  for (const KvCache::Blocks& blocks : match.blocks) sequence.cache.adopt(blocks);
+  sequence.computed = match.tokens;
+  return match;
+}
+
+void Batcher::admit(std::shared_ptr<PendingAnswer> answer) {
+  PendingAnswer& a = *answer;
+  a.has_begun = true;
+  a.has_forked = a.request.choices == 1;
+  a.begun = Clock::now();
+  a.timings.queued_seconds = seconds_between(a.submitted, a.begun);
+  auto running =
+      std::make_unique<Running>(make_running(std::move(answer), 0, KvCache(runner_.config(), options_.kv, pool_)));
+  const PrefixCache::Match match = adopt_prefix(*running);
+  a.usage.prompt_tokens = a.prompt.ids.size();
+  a.usage.cached_tokens = match.tokens;
+  a.usage.cache_miss = match.miss;
+  counters_.prompt_tokens += a.usage.prompt_tokens;
+  counters_.cached_tokens += a.usage.cached_tokens;
+  a.send_body(0, Started{a.usage});
+  running_.push_back(std::move(running));
+}
+
+// Puts what is computed of the sequence into the prefix cache.
+void Batcher::remember(const Running& running, bool is_at_end) {
+  const PendingAnswer& answer = *running.answer;
+  if (!answer.request.uses_prefix_cache) return;
+  std::vector<std::size_t> borders = answer.prompt.borders;
+  if (is_at_end) borders.push_back(running.sequence.computed);
+  prefixes_.insert(answer.request.cache_salt, running.sequence.keys(), running.sequence.computed, borders,
+                   running.sequence.cache);
+}
+
+void Batcher::resume_preempted() {
+  while (!preempted_.empty() && fits(preempted_.front()->sequence.tokens().size())) {
+    adopt_prefix(*preempted_.front());
+    running_.push_back(std::move(preempted_.front()));
+    preempted_.pop_front();
+  }
+}
+
+void Batcher::preempt(std::size_t index) {
+  Running& victim = *running_[index];
+  remember(victim, false);
+  victim.sequence.cache.clear();
+  victim.sequence.computed = 0;
+  ++counters_.preempted;
+  preempted_.push_front(std::move(running_[index]));
+  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
+}
+
+std::vector<Batcher::Planned> Batcher::plan() {
+  std::vector<Runnable> runnables;
+  for (const auto& running : running_) {
+    const Sequence& sequence = running->sequence;
+    const std::size_t remaining = sequence.tokens().size() - sequence.computed;
+    runnables.push_back({remaining, sequence.generated() > 0 && remaining == 1});
+  }
+  const std::size_t rows = options_.kv.chunk;
+  const std::vector<std::size_t> given = plan_step(runnables, {rows, costs_.rows_beside(rows)});
+  std::vector<Planned> planned;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    if (given[i] != 0) planned.push_back({running_[i].get(), given[i]});
+  }
+  return planned;
+}
+
+// Oldest first; where memory runs out, the youngest gives up its pages and is computed again later.
+bool Batcher::make_room(Planned& planned, std::vector<Planned>& all) {
+  Sequence& sequence = planned.running->sequence;
+  while (true) {
+    try {
+      sequence.cache.make_room(sequence.computed, sequence.computed + planned.rows);
+      return true;
+    } catch (const Error& error) {
+      if (running_.back().get() == planned.running) {
+        if (running_.size() > 1) {
+          preempt(running_.size() - 1);
+        } else {
+          end(*planned.running, FinishReason::kError, error.kind(), error.what());
+        }
+        return false;
+      }
+      for (Planned& other : all) {
+        if (other.running == running_.back().get()) other.rows = 0;
+      }
+      preempt(running_.size() - 1);
+    }
+  }
+}
+
+void Batcher::make_room(std::vector<Planned>& planned) {
+  for (Planned& one : planned) {
+    if (one.rows != 0 && !make_room(one, planned)) one.rows = 0;
+  }
+  std::erase_if(planned, [](const Planned& one) { return one.rows == 0; });
+}
+
+void Batcher::step(const std::function<bool()>& has_arrivals, const std::function<bool()>& is_stopping) {
+  resume_preempted();
+  std::vector<Planned> planned = plan();
+  make_room(planned);
+  if (!planned.empty()) {
+    std::size_t prompt_rows = 0;
+    std::size_t answer_rows = 0;
+    for (const Planned& one : planned) {
+      (one.rows > 1 || one.running->sequence.generated() == 0 ? prompt_rows : answer_rows) += one.rows;
+    }
+    const bool is_long_and_alone = planned.size() == 1 && running_.size() == 1 && prompt_rows >= kLongStep;
+    const PendingAnswer& first = *planned.front().running->answer;
+    const auto should_stop = [&] {
+      return is_stopping() ||
+             (is_long_and_alone && (first.is_cancelled || (options_.max_running > 1 && has_arrivals())));
+    };
+    const Clock::time_point begin = Clock::now();
+    const std::uint64_t steps = counters_.steps;
+    compute(planned, should_stop);
+    if (counters_.steps == steps + 1) {
+      costs_.add(prompt_rows, answer_rows, seconds_between(begin, Clock::now()));
+    }
+  }
+  forget_ended();
+}
+
+void Batcher::compute(std::span<const Planned> planned, const std::function<bool()>& should_stop) {
+  try {
+    forward(planned, should_stop);
+  } catch (const std::exception& failure) {
+    const auto* error = dynamic_cast<const Error*>(&failure);
+    if (error != nullptr && error->kind() == ErrorKind::kCancelled) return;  // the step is planned anew
+    const bool is_memory = dynamic_cast<const std::bad_alloc*>(&failure) != nullptr;
+    if (planned.size() == 1) {
+      const ErrorKind kind = error != nullptr ? error->kind()
+                             : is_memory      ? ErrorKind::kOutOfMemory
+                                              : ErrorKind::kInternal;
+      end(*planned[0].running, FinishReason::kError, kind, failure.what());
+      return;
+    }
+    for (const Planned& one : planned) compute({&one, 1}, should_stop);
+    return;
+  }
+  ++counters_.steps;
+  advance(planned);
+}
+
+void Batcher::forward(std::span<const Planned> planned, const std::function<bool()>& should_stop) {
+  std::vector<KvCache*> caches;
+  std::vector<TokenHistory> histories;
+  Batch batch;
+  for (const Planned& one : planned) {
+    Sequence& sequence = one.running->sequence;
+    const std::vector<std::int32_t>& tokens = sequence.tokens();
+    const PendingAnswer& answer = *one.running->answer;
+    for (std::size_t i = sequence.computed; i < sequence.computed + one.rows; ++i) {
+      const bool wants_logits = i + 1 == tokens.size() || answer.request.prompt_logprobs.has_value();
+      batch.rows.push_back({tokens[i], caches.size(), i, wants_logits});
+    }
+    caches.push_back(&sequence.cache);
+    histories.push_back({tokens, answer.prompt.ids.size()});
+  }
+  batch.caches = caches;
+  runner_.forward(batch, histories, should_stop);
+}
+
+void Batcher::advance(std::span<const Planned> planned) {
+  struct Wanted {
+    Running* running;
+    std::size_t position;
+  };
+  std::vector<Wanted> wanted;
+  for (const Planned& one : planned) {
+    Sequence& sequence = one.running->sequence;
+    const PendingAnswer& answer = *one.running->answer;
+    const std::size_t before = sequence.computed;
+    sequence.computed += one.rows;
+    for (std::size_t i = before; i < sequence.computed; ++i) {
+      const bool is_last = i + 1 == sequence.tokens().size();
+      if (is_last || answer.request.prompt_logprobs) wanted.push_back({one.running, i});
+    }
+    const std::size_t prompt = answer.prompt.ids.size();
+    const bool is_prompt_done = before < prompt && sequence.computed >= prompt;
+    if (is_prompt_done || sequence.computed / kPageTokens > before / kPageTokens) remember(*one.running, false);
+  }
+
+  for (std::size_t first = 0; first < wanted.size(); first += StepRunner::kLogitRows) {
+    const std::size_t rows = std::min(StepRunner::kLogitRows, wanted.size() - first);
+    const MatView<float> logits = runner_.logits(first, rows);
+    std::vector<Drawing> drawings;
+    for (std::size_t row = 0; row < rows; ++row) {
+      const auto& [running, position] = wanted[first + row];
+      add_prompt_logprob(*running->answer, position, logits.row(row));
+      if (position + 1 == running->sequence.tokens().size()) add_drawings(*running, logits.row(row), drawings);
+    }
+    draw(drawings);
+    for (Drawing& drawing : drawings) {
+      if (drawing.error.empty()) {
+        take(*drawing.running, std::move(drawing.drawn));
+      } else {
+        end(*drawing.running, FinishReason::kError, ErrorKind::kInternal, drawing.error);
+      }
+    }
+  }
+}
+
+// The sequence, and where it is at the end of a prompt that several answers share, the others.
+void Batcher::add_drawings(Running& running, std::span<float> logits, std::vector<Drawing>& drawings) {
+  PendingAnswer& answer = *running.answer;
+  drawings.push_back({&running, logits, {}, {}, {}});
+  if (answer.has_forked) return;
+  answer.has_forked = true;
+  for (std::size_t choice = 1; choice < answer.request.choices; ++choice) {
+    auto fork = std::make_unique<Running>(make_running(running.answer, choice, running.sequence.cache));
+    fork->sequence.computed = running.sequence.computed;
+    Drawing& drawing = drawings.emplace_back();
+    drawing.running = fork.get();
+    drawing.own_logits.assign(logits.begin(), logits.end());
+    drawing.logits = drawing.own_logits;
+    running_.push_back(std::move(fork));
+  }
+}
+
+void Batcher::draw(std::vector<Drawing>& drawings) {
+  runner_.pool().parallel_for(drawings.size(), [&](std::size_t i, std::size_t) {
+    Drawing& drawing = drawings[i];
+    try {
+      drawing.drawn = drawing.running->sequence.draw(drawing.logits);
+    } catch (const std::exception& error) {
+      drawing.error = error.what();
+    }
+  });
+}
+
+// Logits after `position` tell of the token behind it.
+void Batcher::add_prompt_logprob(PendingAnswer& answer, std::size_t position, std::span<const float> logits) const {
+  const std::vector<std::int32_t>& ids = answer.prompt.ids;
+  if (!answer.request.prompt_logprobs || answer.has_prompt_logprobs) return;
+  const Vocab& vocab = runner_.tokenizer().vocab();
+  std::vector<TokenLogprob>& all = answer.prompt_logprobs;
+  if (all.empty()) {
+    TokenLogprob first;
+    first.token = ids[0];
+    first.bytes = vocab.piece(ids[0]);
+    all.push_back(std::move(first));
+  }
+  // A sequence that was preempted comes by here again.
+  if (position + 1 < ids.size() && all.size() == position + 1) {
+    const std::int32_t next = ids[position + 1];
+    all.push_back(
+        Logprobs(logits, *answer.request.prompt_logprobs, vocab).of(next, logits[static_cast<std::size_t>(next)]));
+  }
+  if (position + 1 != ids.size()) return;
+  answer.has_prompt_logprobs = true;
+  for (std::size_t choice = 0; choice < answer.request.choices; ++choice) {
+    answer.send_body(choice, PromptLogprobs{all});
+  }
+}
+
+void Batcher::take(Running& running, Sequence::Drawn drawn) {
+  PendingAnswer& answer = *running.answer;
+  if (answer.first_token == Clock::time_point{}) {
+    answer.first_token = Clock::now();
+    answer.timings.prefill_seconds = seconds_between(answer.begun, answer.first_token);
+  }
+  std::vector<Event> events;
+  const std::optional<Finished> finished = running.sequence.take(std::move(drawn), events);
+  const std::size_t choice = running.sequence.choice();
+  for (Event& event : events) answer.send(choice, std::move(event));
+  if (!finished) return;
+  remember(running, true);
+  running.is_over = true;
+  end_choice(answer, choice, *finished);
+}
+
+void Batcher::end(Running& running, FinishReason reason, ErrorKind kind, const std::string& error) {
+  if (running.is_over) return;
+  PendingAnswer& answer = *running.answer;
+  std::vector<Event> events;
+  Finished finished = running.sequence.finish(reason, events);
+  finished.error_kind = kind;
+  finished.error = error;
+  const std::size_t choice = running.sequence.choice();
+  for (Event& event : events) answer.send(choice, std::move(event));
+  if (reason != FinishReason::kError) remember(running, false);
+  running.is_over = true;
+  end_choice(answer, choice, finished);
+  if (!answer.has_forked) end_unforked(answer, finished);
+}
+
+// The choices that never came to a sequence of their own.
+void Batcher::end_unforked(PendingAnswer& answer, const Finished& finished) {
+  answer.has_forked = true;
+  Finished unstarted = finished;
+  unstarted.completion_tokens = 0;
+  unstarted.reasoning_tokens = 0;
+  for (std::size_t choice = 1; choice < answer.request.choices; ++choice) end_choice(answer, choice, unstarted);
+}
+
+void Batcher::end_waiting(PendingAnswer& answer, const Finished& finished) {
+  answer.usage.prompt_tokens = answer.prompt.ids.size();
+  answer.timings.queued_seconds = seconds_between(answer.submitted, Clock::now());
+  end_choice(answer, 0, finished);
+  end_unforked(answer, finished);
+}
+
+void Batcher::end_choice(PendingAnswer& answer, std::size_t choice, const Finished& finished) {
+  answer.usage.completion_tokens += finished.completion_tokens;
+  answer.usage.reasoning_tokens += finished.reasoning_tokens;
+  counters_.completion_tokens += finished.completion_tokens;
+  answer.send_body(choice, finished);
+  ++answer.choices_over;
+  if (!answer.is_over()) return;
+  if (answer.first_token != Clock::time_point{}) {
+    answer.timings.generation_seconds = seconds_between(answer.first_token, Clock::now());
+  }
+  ++counters_.finished;
+  if (finished.reason == FinishReason::kCancelled) ++counters_.cancelled;
+  if (finished.reason == FinishReason::kError) ++counters_.failed;
+  answer.send_body(0, Done{answer.usage, answer.timings});
+}
+
+void Batcher::end_cancelled() {
+  const auto end_if_cancelled = [&](auto& sequences) {
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+      if (sequences[i]->answer->is_cancelled) end(*sequences[i], FinishReason::kCancelled);
+    }
+  };
+  end_if_cancelled(running_);
+  end_if_cancelled(preempted_);
+  forget_ended();
+}
+
+void Batcher::end_all(const Finished& finished) {
+  for (auto& running : running_) end(*running, finished.reason, finished.error_kind, finished.error);
+  for (auto& running : preempted_) end(*running, finished.reason, finished.error_kind, finished.error);
+  forget_ended();
+}
+
+void Batcher::forget_ended() {
+  const auto is_over = [](const auto& running) { return running->is_over; };
+  std::erase_if(running_, is_over);
+  std::erase_if(preempted_, is_over);
+}
+
+}  // namespace carat

@@ -1,0 +1,123 @@
+// Batcher: the sequences that run, and the steps that move all of them on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "decoder/page_pool.h"
+#include "engine/pending_answer.h"
+#include "engine/prefix_cache.h"
+#include "engine/sequence.h"
+#include "engine/step_costs.h"
+#include "engine/step_runner.h"
+
+namespace carat {
+
+struct BatcherOptions {
+  KvCacheOptions kv;  // context and chunk are the sequences' limit and the rows of a step
+  std::size_t kv_budget = 0;
+  std::size_t max_running = 1;
+};
+
+// Used by the engine's thread only.
+class Batcher {
+ public:
+  // runner must outlive this.
+  Batcher(StepRunner& runner, const BatcherOptions& options);
+
+  // True when the answer can be begun: there is a place for it, and memory for its prompt.
+  bool has_room_for(const PendingAnswer& answer) const;
+  // Begins it: sends Started; its prompt is computed by the steps that follow.
+  void admit(std::shared_ptr<PendingAnswer> answer);
+
+  bool has_work() const { return !running_.empty() || !preempted_.empty(); }
+
+  // Computes one step and sends its events. has_arrivals is asked while a long prompt is computed alone: when somebody
+  // new could be let in beside it, the step is given up and made again with both. is_stopping ends any step.
+  void step(const std::function<bool()>& has_arrivals, const std::function<bool()>& is_stopping);
+
+  void end_cancelled();
+  void end_all(const Finished& finished);
+
+  struct Counters {
+    std::uint64_t steps = 0;
+    std::uint64_t preempted = 0;
+    std::uint64_t finished = 0;  // answers
+    std::uint64_t cancelled = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t prompt_tokens = 0;
+    std::uint64_t cached_tokens = 0;
+    std::uint64_t completion_tokens = 0;
+  };
+  const Counters& counters() const { return counters_; }
+  std::size_t running() const { return running_.size() + preempted_.size(); }
+  std::size_t kv_bytes() const { return pool_.used_bytes(); }
+  std::size_t cached_bytes() const { return prefixes_.bytes(); }
+
+  // Ends an answer that has no sequences: one that was still waiting. Sends Finished for every choice, and Done.
+  void end_waiting(PendingAnswer& answer, const Finished& finished);
+
+ private:
+  struct Running {
+    std::shared_ptr<PendingAnswer> answer;
+    Sequence sequence;
+    bool is_over = false;
+  };
+  // Rows of a sequence in the step at hand.
+  struct Planned {
+    Running* running = nullptr;
+    std::size_t rows = 0;
+  };
+  // A sequence whose next token is drawn from a row of logits.
+  struct Drawing {
+    Running* running = nullptr;
+    std::span<float> logits;
+    std::vector<float> own_logits;  // of a choice that shares its row with others
+    Sequence::Drawn drawn;
+    std::string error;
+  };
+
+  Running make_running(std::shared_ptr<PendingAnswer> answer, std::size_t choice, KvCache cache) const;
+  // Takes over what is cached of the sequence's tokens.
+  PrefixCache::Match adopt_prefix(Running& running);
+  void remember(const Running& running, bool is_at_end);
+  bool fits(std::size_t tokens) const;
+  void resume_preempted();
+  void preempt(std::size_t index);
+
+  std::vector<Planned> plan();
+  void make_room(std::vector<Planned>& planned);
+  // Makes room for one; false where it had to be ended.
+  bool make_room(Planned& planned, std::vector<Planned>& all);
+  // Computes these rows; where that fails, each sequence alone, so that only those end that can't be computed.
+  void compute(std::span<const Planned> planned, const std::function<bool()>& should_stop);
+  void forward(std::span<const Planned> planned, const std::function<bool()>& should_stop);
+  void advance(std::span<const Planned> planned);
+  void add_drawings(Running& running, std::span<float> logits, std::vector<Drawing>& drawings);
+  void draw(std::vector<Drawing>& drawings);
+  void add_prompt_logprob(PendingAnswer& answer, std::size_t position, std::span<const float> logits) const;
+
+  void take(Running& running, Sequence::Drawn drawn);
+  void end(Running& running, FinishReason reason, ErrorKind kind = ErrorKind::kInternal, const std::string& error = {});
+  void end_choice(PendingAnswer& answer, std::size_t choice, const Finished& finished);
+  void end_unforked(PendingAnswer& answer, const Finished& finished);
+  void forget_ended();
+
+  StepRunner& runner_;
+  BatcherOptions options_;
+  PagePool pool_;
+  PrefixCache prefixes_;
+  StepCosts costs_;
+  Counters counters_;
+  std::vector<std::unique_ptr<Running>> running_;   // in the order in which they were let in
+  std::deque<std::unique_ptr<Running>> preempted_;  // gave up their pages; the first to be let in again
+};
+
+}  // namespace carat

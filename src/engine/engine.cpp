@@ -1,0 +1,341 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "decoder/scratch.h"
+#include "engine/batcher.h"
+#include "engine/fair_queue.h"
+#include "engine/pending_answer.h"
+#include "engine/prompt.h"
+#include "engine/step_runner.h"
+#include "sampling/random.h"
+
+namespace carat {
+namespace {
+
+using Clock = PendingAnswer::Clock;
+
+constexpr std::size_t kDefaultContext = 32768;
+constexpr std::size_t kMaxChoices = 8;
+constexpr std::size_t kMaxLogprobs = 20;
+constexpr std::size_t kMaxStops = 16;
+constexpr std::size_t kMaxStopBytes = 1024;
+constexpr std::size_t kMaxRetrySeconds = 60;
+constexpr std::string_view kChangedFile =
+    "the model's file has changed since it was loaded; what it computes can't be trusted any more. Load it again.";
+
+KvCacheOptions kv_options(const EngineOptions& options) {
+  return {options.kv_type, options.kv_type, options.context, std::min(options.chunk, options.context), 0};
+}
+
+// The longest context of at most `context` tokens that fits the budget; 0 where none does.
+std::size_t longest_context(const DecoderConfig& config, EngineOptions options, std::size_t context) {
+  std::size_t fits = 0;
+  std::size_t fails = context + 1;
+  while (fits + 1 < fails) {
+    options.context = fits + (fails - fits) / 2;
+    (KvCache::bytes_needed(config, kv_options(options)) <= options.kv_budget ? fits : fails) = options.context;
+  }
+  return fits;
+}
+
+void check_numbers(const EngineOptions& options) {
+  if (options.max_running == 0 || options.max_running > options.chunk) {
+    throw Error(ErrorKind::kBadInput,
+                str(options.max_running, " sequences at once, expected 1 to ", options.chunk, ", the rows of a step."));
+  }
+}
+
+// The options with defaults filled in. Throws Error(kBadInput, kOutOfMemory).
+EngineOptions checked(const DecoderConfig& config, std::size_t trained_context, EngineOptions options) {
+  check_numbers(options);
+  if (options.context > trained_context) {
+    throw Error(ErrorKind::kBadInput,
+                str("a context of ", options.context, " tokens is more than the ", trained_context,
+                    " the model was made for. Use --ctx ", trained_context, " or less."));
+  }
+  const std::size_t available = available_memory();
+  if (options.kv_budget == 0) options.kv_budget = available / 3;
+  const std::size_t wanted = options.context != 0 ? options.context : std::min(trained_context, kDefaultContext);
+  const std::size_t longest = longest_context(config, options, wanted);
+  if (longest < (options.context != 0 ? options.context : 1)) {
+    throw Error(
+        ErrorKind::kOutOfMemory,
+        str("a context of ", wanted, " tokens does not fit into a key/value cache of ", options.kv_budget >> 20,
+            " MiB (", available >> 20, " MiB of memory are free). Use a shorter context (--ctx) or a larger cache."));
+  }
+  options.context = longest;
+  return options;
+}
+
+void require_scratch(const DecoderConfig& config, const EngineOptions& options) {
+  const std::size_t needed = Scratch::bytes_needed(config, options.chunk) +
+                             std::min(options.max_running, StepRunner::kLogitRows) * config.vocab * sizeof(float);
+  const std::size_t available = available_memory();
+  if (needed <= available) return;
+  throw Error(ErrorKind::kOutOfMemory, str("the engine needs ", needed >> 20, " MiB for activations and logits, ",
+                                           available >> 20, " MiB are free. Use fewer sequences at once."));
+}
+
+void check_request(const Request& request, const Vocab& vocab) {
+  validate(request.sampling, vocab.size());
+  const auto refuse = [](auto... words) { throw Error(ErrorKind::kBadInput, str(words...)); };
+  if (request.choices == 0 || request.choices > kMaxChoices) {
+    refuse("n is ", request.choices, ", expected 1 to ", kMaxChoices, ".");
+  }
+  for (const std::optional<std::size_t>& logprobs : {request.logprobs, request.prompt_logprobs}) {
+    if (logprobs && *logprobs > kMaxLogprobs) {
+      refuse("log probabilities of ", *logprobs, " tokens are asked for, expected 0 to ", kMaxLogprobs, ".");
+    }
+  }
+  const std::vector<std::string>& stops = request.limits.stop;
+  if (stops.size() > kMaxStops) refuse(stops.size(), " stop texts, expected at most ", kMaxStops, ".");
+  for (const std::string& stop : stops) {
+    if (stop.size() > kMaxStopBytes)
+      refuse("a stop text of ", stop.size(), " bytes, the limit is ", kMaxStopBytes, ".");
+  }
+}
+
+bool asks_for_constraint(const Request& request) {
+  if (request.format.kind != FormatKind::kText) return true;
+  const auto* conversation = std::get_if<Conversation>(&request.prompt);
+  return conversation != nullptr && conversation->tool_choice.mode == ToolMode::kRequired;
+}
+
+Finished failed(ErrorKind kind, std::string_view message) {
+  Finished finished;
+  finished.reason = FinishReason::kError;
+  finished.error_kind = kind;
+  finished.error = message;
+  return finished;
+}
+
+Finished cancelled() {
+  Finished finished;
+  finished.reason = FinishReason::kCancelled;
+  return finished;
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  // Where other threads meet the engine's. Handles keep it alive.
+  struct Mailbox {
+    std::mutex mutex;  // guards all that follows but the atomics
+    std::condition_variable_any has_news;
+    FairQueue<std::shared_ptr<PendingAnswer>> queue;
+    bool is_draining = false;
+    bool has_cancelled = false;  // something in the queue may be
+    EngineStatus status;         // as of the last step; without what concerns the queue
+    Clock::time_point step_begun;
+    double busy_seconds = 0;                // in which something ran
+    std::atomic<bool> has_arrivals{false};  // since the engine last looked
+  };
+
+  Impl(std::unique_ptr<StepRunner> step_runner, EngineOptions engine_options)
+      : runner(std::move(step_runner)),
+        options(std::move(engine_options)),
+        info(runner->info()),
+        prompts(runner->tokenizer(), info.chat_template),
+        batcher(*runner, {kv_options(options), options.kv_budget, options.max_running}) {
+    if (!options.name.empty()) info.name = options.name;
+    info.context = options.context;
+    EngineStatus& status = mailbox->status;
+    status.queue_limit = options.max_queued;
+    status.running_limit = options.max_running;
+    status.kv_budget_bytes = options.kv_budget;
+    thread = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+
+  void run(const std::stop_token& stop) {
+    while (wait_for_work(stop)) {
+      end_cancelled();
+      if (!runner->is_intact()) end_everything(failed(ErrorKind::kBadFile, kChangedFile), false);
+      admit();
+      if (batcher.has_work()) {
+        batcher.step([this] { return mailbox->has_arrivals.load(std::memory_order_relaxed); },
+                     [&stop] { return stop.stop_requested(); });
+      }
+      publish();
+    }
+    end_everything(cancelled(), false);
+    publish();
+  }
+
+  // False when the engine is to end.
+  bool wait_for_work(const std::stop_token& stop) {
+    std::unique_lock lock(mailbox->mutex);
+    mailbox->status.seconds_since_step = 0;
+    mailbox->has_news.wait(lock, stop,
+                           [this] { return !mailbox->queue.empty() || mailbox->has_cancelled || batcher.has_work(); });
+    mailbox->has_arrivals = false;
+    mailbox->step_begun = Clock::now();
+    return !stop.stop_requested();
+  }
+
+  void end_cancelled() {
+    std::vector<std::shared_ptr<PendingAnswer>> gone;
+    {
+      const std::lock_guard lock(mailbox->mutex);
+      if (!mailbox->has_cancelled) return;
+      mailbox->has_cancelled = false;
+      gone = mailbox->queue.remove_if([](const auto& answer) { return answer->is_cancelled.load(); });
+    }
+    for (const auto& answer : gone) batcher.end_waiting(*answer, cancelled());
+    batcher.end_cancelled();
+  }
+
+  // Ends all that runs and waits. Afterwards nothing is taken any more.
+  void end_everything(const Finished& finished, bool is_healthy) {
+    std::vector<std::shared_ptr<PendingAnswer>> gone;
+    {
+      const std::lock_guard lock(mailbox->mutex);
+      mailbox->status.is_healthy = is_healthy;
+      gone = mailbox->queue.remove_if([](const auto&) { return true; });
+    }
+    for (const auto& answer : gone) batcher.end_waiting(*answer, finished);
+    batcher.end_all(finished);
+  }
+
+  void admit() {
+    while (true) {
+      std::shared_ptr<PendingAnswer> answer;
+      {
+        const std::lock_guard lock(mailbox->mutex);
+        if (mailbox->queue.empty() || !batcher.has_room_for(*mailbox->queue.front())) return;
+        answer = mailbox->queue.pop();
+      }
+      batcher.admit(std::move(answer));
+    }
+  }
+
+  void publish() {
+    const Batcher::Counters& counters = batcher.counters();
+    const std::lock_guard lock(mailbox->mutex);
+    EngineStatus& status = mailbox->status;
+    status.running = batcher.running();
+    status.kv_bytes = batcher.kv_bytes();
+    status.kv_cached_bytes = batcher.cached_bytes();
+    status.finished = counters.finished;
+    status.cancelled = counters.cancelled;
+    status.failed = counters.failed;
+    status.preempted = counters.preempted;
+    status.steps = counters.steps;
+    status.prompt_tokens = counters.prompt_tokens;
+    status.cached_tokens = counters.cached_tokens;
+    status.completion_tokens = counters.completion_tokens;
+    mailbox->busy_seconds += std::chrono::duration<double>(Clock::now() - mailbox->step_begun).count();
+  }
+
+  // Until one place in the queue is free: about as long as answers have followed each other so far.
+  std::size_t retry_seconds() const {
+    const double answers = static_cast<double>(std::max<std::uint64_t>(1, mailbox->status.finished));
+    return std::min(static_cast<std::size_t>(mailbox->busy_seconds / answers) + 1, kMaxRetrySeconds);
+  }
+
+  std::unique_ptr<StepRunner> runner;
+  EngineOptions options;
+  ModelInfo info;
+  PromptBuilder prompts;
+  Batcher batcher;
+  std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
+  std::jthread thread;  // last: joined before what it uses goes
+};
+
+Engine::Engine(std::unique_ptr<StepRunner> runner, EngineOptions options) {
+  options = checked(runner->config(), runner->info().trained_context, std::move(options));
+  impl_ = std::make_unique<Impl>(std::move(runner), std::move(options));
+}
+
+Engine::Engine(std::shared_ptr<const Model> model, const ComputeOptions& compute, EngineOptions options) {
+  const DecoderConfig& config = model->config().decoder;
+  options = checked(config, config.context_length, std::move(options));
+  require_scratch(config, options);
+  if (options.name.empty()) options.name = model->path().filename().string();
+  impl_ = std::make_unique<Impl>(make_model_runner(std::move(model), compute, options.chunk), std::move(options));
+}
+
+Engine::~Engine() = default;
+
+AnswerHandle Engine::submit(Request request, Listener listener) {
+  Impl& s = *impl_;
+  const auto answer = std::make_shared<PendingAnswer>();
+  check_request(request, s.runner->tokenizer().vocab());
+  answer->prompt = s.prompts.build(request);
+  if (answer->prompt.ids.size() >= s.options.context) {
+    throw ContextLengthError(answer->prompt.ids.size(), s.options.context);
+  }
+  if (s.options.constraints) {
+    answer->constraint = s.options.constraints(request, s.runner->tokenizer());
+  } else if (asks_for_constraint(request)) {
+    throw Error(ErrorKind::kUnsupported, "answers in a given format, and required tool calls, are not to be had here.");
+  }
+  answer->seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
+  answer->request = std::move(request);
+  answer->listener = std::move(listener);
+
+  const std::shared_ptr<Impl::Mailbox> mailbox = s.mailbox;
+  {
+    const std::lock_guard lock(mailbox->mutex);
+    if (!mailbox->status.is_healthy) throw Error(ErrorKind::kBadFile, std::string(kChangedFile));
+    const bool is_full = mailbox->queue.size() >= s.options.max_queued;
+    if (is_full || mailbox->is_draining) {
+      ++mailbox->status.refused;
+      throw BusyError(is_full ? str(mailbox->queue.size(), " requests are waiting already.")
+                              : std::string("the engine is shutting down."),
+                      s.retry_seconds());
+    }
+    ++mailbox->status.requests;
+    mailbox->queue.push(answer->request.user, answer);
+    mailbox->has_arrivals = true;
+  }
+  mailbox->has_news.notify_all();
+  return AnswerHandle([mailbox, weak = std::weak_ptr(answer)] {
+    const std::shared_ptr<PendingAnswer> pending = weak.lock();
+    if (pending == nullptr) return;
+    {
+      const std::lock_guard lock(mailbox->mutex);
+      pending->is_cancelled = true;
+      mailbox->has_cancelled = true;
+    }
+    mailbox->has_news.notify_all();
+  });
+}
+
+RenderedPrompt Engine::render(const Request& request) const {
+  BuiltPrompt prompt = impl_->prompts.build(request);
+  return {std::move(prompt.text), std::move(prompt.ids)};
+}
+
+EngineStatus Engine::status() const {
+  const Impl::Mailbox& mailbox = *impl_->mailbox;
+  const std::lock_guard lock(impl_->mailbox->mutex);
+  EngineStatus status = mailbox.status;
+  status.queued = mailbox.queue.size();
+  if (status.running > 0) {
+    status.seconds_since_step = std::chrono::duration<double>(Clock::now() - mailbox.step_begun).count();
+  }
+  return status;
+}
+
+const ModelInfo& Engine::info() const {
+  return impl_->info;
+}
+
+const Tokenizer& Engine::tokenizer() const {
+  return impl_->runner->tokenizer();
+}
+
+void Engine::drain() {
+  const std::lock_guard lock(impl_->mailbox->mutex);
+  impl_->mailbox->is_draining = true;
+}
+
+}  // namespace carat

@@ -1,0 +1,275 @@
+// The engine over tiny models: what an answer says does not depend on who else is answered, on what is cached, or on
+// how little memory there is (KNOWN_PROBLEMS rows 4-6, 36-39).
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <future>
+#include <map>
+#include <random>
+
+#include "engine/byte_tokenizer.h"
+#include "engine/engine.h"
+#include "engine/step_runner.h"
+
+namespace carat {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+std::shared_ptr<const Model> tiny_model(const std::string& name) {
+  return Model::load(std::filesystem::path(CARAT_TEST_DATA) / "golden" / name / "model");
+}
+
+// A tiny model, which has no tokenizer of its own, with one made for the test.
+class TinyRunner final : public StepRunner {
+ public:
+  TinyRunner(const std::string& name, std::size_t chunk)
+      : model_(make_model_runner(tiny_model(name), {1, "", ActivationType::kF32}, chunk)),
+        tokenizer_(byte_tokenizer(model_->config().vocab)) {}
+
+  const DecoderConfig& config() const override { return model_->config(); }
+  const Tokenizer& tokenizer() const override { return tokenizer_; }
+  const ModelInfo& info() const override { return model_->info(); }
+  bool is_intact() const override { return model_->is_intact(); }
+  void forward(const Batch& batch, std::span<const TokenHistory> histories,
+               const std::function<bool()>& should_stop) override {
+    model_->forward(batch, histories, should_stop);
+  }
+  MatView<float> logits(std::size_t first, std::size_t rows) override { return model_->logits(first, rows); }
+  ThreadPool& pool() override { return model_->pool(); }
+
+ private:
+  std::unique_ptr<StepRunner> model_;
+  Tokenizer tokenizer_;
+};
+
+struct Settings {
+  std::string model = "text-e2b";
+  std::size_t kv_budget = std::size_t{64} << 20;
+  std::size_t max_running = 16;
+  std::size_t chunk = 64;
+};
+
+std::unique_ptr<Engine> make_engine(const Settings& settings) {
+  EngineOptions options;
+  options.context = 2048;
+  options.kv_budget = settings.kv_budget;
+  options.max_running = settings.max_running;
+  options.chunk = settings.chunk;
+  return std::make_unique<Engine>(std::make_unique<TinyRunner>(settings.model, settings.chunk), options);
+}
+
+Request request_of(Ids prompt, std::uint64_t seed, std::size_t tokens) {
+  Request request;
+  request.prompt = TokenPrompt{std::move(prompt)};
+  request.sampling.seed = seed;
+  request.sampling.temperature = 2;
+  request.sampling.top_k = 0;
+  request.sampling.top_p = 1;
+  request.limits.max_tokens = tokens;
+  request.limits.ignores_end = true;
+  request.limits.guards_against_loops = false;
+  request.logprobs = 0;
+  return request;
+}
+
+Ids ids_of(const std::vector<TokenLogprob>& tokens) {
+  Ids ids;
+  for (const TokenLogprob& token : tokens) ids.push_back(token.token);
+  return ids;
+}
+
+std::future<WholeAnswer> ask(Engine& engine, Request request) {
+  struct Waiting {
+    std::promise<WholeAnswer> promise;
+    WholeAnswer answer;
+  };
+  const auto waiting = std::make_shared<Waiting>();
+  std::future<WholeAnswer> result = waiting->promise.get_future();
+  engine.submit(std::move(request), [waiting](Event&& event) {
+    if (waiting->answer.add(std::move(event))) waiting->promise.set_value(std::move(waiting->answer));
+  });
+  return result;
+}
+
+Ids random_ids(std::mt19937& random, std::size_t n) {
+  Ids ids(n);
+  for (std::int32_t& id : ids) id = static_cast<std::int32_t>(30 + random() % 400);
+  return ids;
+}
+
+// Prompts that begin alike and part at random places, also within a page and within a window.
+std::vector<Ids> related_prompts(std::mt19937& random, std::size_t n) {
+  std::vector<Ids> prompts{random_ids(random, 700)};
+  while (prompts.size() < n) {
+    Ids prompt = prompts[random() % prompts.size()];
+    prompt.resize(1 + random() % prompt.size());
+    const Ids more = random_ids(random, random() % 120);
+    prompt.insert(prompt.end(), more.begin(), more.end());
+    prompts.push_back(std::move(prompt));
+  }
+  return prompts;
+}
+
+class EngineModel : public testing::TestWithParam<const char*> {};
+
+TEST_P(EngineModel, AnswersDoNotDependOnTheBatchTheCacheOrTheMemory) {
+  constexpr std::size_t kTokens = 12;
+  std::mt19937 random(7);
+  const std::vector<Ids> prompts = related_prompts(random, 10);
+  std::vector<Ids> alone;
+  {
+    const auto engine = make_engine({GetParam()});
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      Request request = request_of(prompts[i], i, kTokens);
+      request.uses_prefix_cache = false;
+      const WholeAnswer answer = answer_whole(*engine, std::move(request));
+      ASSERT_EQ(answer.choices[0].finished.reason, FinishReason::kLength);
+      EXPECT_EQ(answer.usage.cached_tokens, 0U);
+      EXPECT_EQ(answer.usage.cache_miss, CacheMiss::kOff);
+      alone.push_back(ids_of(answer.choices[0].logprobs));
+      ASSERT_EQ(alone.back().size(), kTokens);
+    }
+  }
+  // The last budget holds hardly more than one sequence: others are preempted and computed again.
+  const std::size_t one =
+      KvCache::bytes_needed(tiny_model(GetParam())->config().decoder, {DType::kF16, DType::kF16, 2048, 64, 0});
+  for (const Settings& settings :
+       {Settings{GetParam()}, Settings{GetParam(), one * 5 / 4}, Settings{GetParam(), one, 4, 24}}) {
+    const auto engine = make_engine(settings);
+    for (std::size_t round = 0; round < 3; ++round) {
+      std::vector<std::size_t> order(prompts.size());
+      for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+      std::ranges::shuffle(order, random);
+      std::map<std::size_t, std::future<WholeAnswer>> answers;
+      for (const std::size_t i : order) {
+        answers[i] = ask(*engine, request_of(prompts[i], i, kTokens));
+        if (random() % 3 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(random() % 8));
+      }
+      for (auto& [i, future] : answers) {
+        const WholeAnswer answer = future.get();
+        EXPECT_EQ(answer.choices[0].finished.error, "");
+        EXPECT_EQ(ids_of(answer.choices[0].logprobs), alone[i]) << "prompt " << i << ", round " << round;
+      }
+    }
+    const EngineStatus status = engine->status();
+    EXPECT_GT(status.cached_tokens, 0U);
+    EXPECT_LE(status.kv_bytes, settings.kv_budget);
+    EXPECT_EQ(status.preempted > 0, settings.kv_budget < 2 * one);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Models, EngineModel, testing::Values("text-e2b", "text-moe", "text-dense"),
+                         [](const auto& of) {
+                           std::string name = of.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST(EngineCache, ASecondTurnComputesOnlyWhatIsNew) {
+  const auto engine = make_engine({});
+  std::mt19937 random(3);
+  Ids conversation = random_ids(random, 1000);
+  const WholeAnswer first = answer_whole(*engine, request_of(conversation, 1, 20));
+  EXPECT_EQ(first.usage.cached_tokens, 0U);
+  EXPECT_EQ(first.usage.cache_miss, CacheMiss::kEmpty);
+  const Ids said = ids_of(first.choices[0].logprobs);
+
+  Ids second = conversation;
+  second.insert(second.end(), said.begin(), said.end());
+  const std::size_t known = second.size() - 1;  // the last token drawn was never computed
+  const Ids question = random_ids(random, 30);
+  second.insert(second.end(), question.begin(), question.end());
+  const WholeAnswer next = answer_whole(*engine, request_of(second, 1, 1));
+  EXPECT_EQ(next.usage.cached_tokens, known);
+  EXPECT_EQ(next.usage.cache_miss, CacheMiss::kNone);
+
+  // What was said is cut (a thought): from the end of the first prompt on, all is computed again, nothing before.
+  Ids cut = conversation;
+  cut.insert(cut.end(), question.begin(), question.end());
+  const WholeAnswer other = answer_whole(*engine, request_of(cut, 1, 1));
+  EXPECT_EQ(other.usage.cached_tokens, conversation.size());
+  EXPECT_EQ(other.usage.cache_miss, CacheMiss::kDiverged);
+
+  // Another salt shares nothing.
+  Request salted = request_of(second, 1, 1);
+  salted.cache_salt = "tenant";
+  EXPECT_EQ(answer_whole(*engine, std::move(salted)).usage.cache_miss, CacheMiss::kEmpty);
+}
+
+TEST(EngineChoices, EachDrawsAsIfItWereAloneWithItsSeed) {
+  const auto engine = make_engine({});
+  std::mt19937 random(5);
+  const Ids prompt = random_ids(random, 300);
+  Request request = request_of(prompt, 40, 16);
+  request.choices = 4;
+  const WholeAnswer all = answer_whole(*engine, std::move(request));
+  ASSERT_EQ(all.choices.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const WholeAnswer one = answer_whole(*engine, request_of(prompt, 40 + i, 16));
+    EXPECT_EQ(ids_of(one.choices[0].logprobs), ids_of(all.choices[i].logprobs)) << i;
+  }
+  EXPECT_EQ(all.usage.completion_tokens, 64U);
+}
+
+TEST(EngineLogprobs, OfAPromptAreThoseOfItsTokensWhenGenerated) {
+  const auto engine = make_engine({});
+  std::mt19937 random(9);
+  const Ids prompt = random_ids(random, 100);
+  Request request = request_of(prompt, 1, 8);
+  request.logprobs = 3;
+  const WholeAnswer first = answer_whole(*engine, std::move(request));
+  Ids all = prompt;
+  const Ids said = ids_of(first.choices[0].logprobs);
+  all.insert(all.end(), said.begin(), said.end());
+
+  Request echo = request_of(all, 1, 1);
+  echo.prompt_logprobs = 3;
+  const WholeAnswer second = answer_whole(*engine, std::move(echo));
+  const std::vector<TokenLogprob>& of_prompt = second.choices[0].prompt_logprobs;
+  ASSERT_EQ(of_prompt.size(), all.size());
+  EXPECT_EQ(ids_of(of_prompt), all);
+  for (std::size_t i = 0; i < said.size(); ++i) {
+    const TokenLogprob& generated = first.choices[0].logprobs[i];
+    const TokenLogprob& read = of_prompt[prompt.size() + i];
+    EXPECT_EQ(generated.logprob, read.logprob);
+    ASSERT_EQ(generated.top.size(), 3U);
+    ASSERT_EQ(read.top.size(), 3U);
+    EXPECT_EQ(generated.top[0].logprob, read.top[0].logprob);
+    EXPECT_GE(generated.top[0].logprob, generated.logprob);
+  }
+}
+
+TEST(EngineMemory, EverythingIsGivenBack) {
+  const auto engine = make_engine({});
+  std::mt19937 random(11);
+  std::vector<std::future<WholeAnswer>> answers;
+  std::vector<AnswerHandle> handles;
+  for (std::size_t i = 0; i < 60; ++i) {
+    auto promise = std::make_shared<std::promise<WholeAnswer>>();
+    auto whole = std::make_shared<WholeAnswer>();
+    answers.push_back(promise->get_future());
+    handles.push_back(engine->submit(request_of(random_ids(random, 1 + random() % 300), i, 1 + random() % 60),
+                                     [promise, whole](Event&& event) {
+                                       if (whole->add(std::move(event))) promise->set_value(std::move(*whole));
+                                     }));
+    if (random() % 2 == 0) handles[random() % handles.size()].cancel();
+    if (random() % 4 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(random() % 10));
+  }
+  std::size_t cancelled = 0;
+  for (auto& answer : answers) {
+    const FinishReason reason = answer.get().choices[0].finished.reason;
+    EXPECT_TRUE(reason == FinishReason::kLength || reason == FinishReason::kCancelled) << name(reason);
+    if (reason == FinishReason::kCancelled) ++cancelled;
+  }
+  EXPECT_GT(cancelled, 0U);
+  for (const AnswerHandle& handle : handles) handle.cancel();  // of what is over: nothing
+  while (engine->status().running > 0) std::this_thread::yield();
+  const EngineStatus status = engine->status();
+  EXPECT_EQ(status.queued, 0U);
+  EXPECT_EQ(status.finished, 60U);
+  EXPECT_EQ(status.cancelled, cancelled);
+  EXPECT_EQ(status.kv_bytes, status.kv_cached_bytes);
+}
+
+}  // namespace
+}  // namespace carat

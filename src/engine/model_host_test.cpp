@@ -1,0 +1,75 @@
+#include "engine/model_host.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "engine/script.h"
+
+namespace carat {
+namespace {
+
+using std::chrono::seconds;
+
+std::shared_ptr<Answerer> load_script(const std::string& name) {
+  if (name == "absent") throw Error(ErrorKind::kNotFound, "no model absent");
+  return make_scripted_answerer(parse_json(R"({"answers": [{"output": "Hi"}]})", "script", ErrorKind::kBadFile), name);
+}
+
+TEST(ModelHost, LoadsOnceHoweverManyAsk) {
+  std::atomic<int> loads{0};
+  ModelHost host(
+      [&](const std::string& name) {
+        ++loads;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        return load_script(name);
+      },
+      {});
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] { EXPECT_NE(host.acquire("a"), nullptr); });
+  }
+  threads.clear();
+  EXPECT_EQ(loads, 1);
+  ASSERT_EQ(host.loaded().size(), 1U);
+  EXPECT_TRUE(host.loaded()[0].expires);
+}
+
+TEST(ModelHost, MakesPlaceByTheOneLongestUnused) {
+  ModelHost host(load_script, {seconds(300), 2});
+  host.acquire("a");
+  host.acquire("b");
+  host.acquire("a");
+  host.acquire("c");
+  std::vector<std::string> names;
+  for (const ModelHost::Loaded& loaded : host.loaded()) names.push_back(loaded.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"a", "c"}));
+
+  const auto a = host.acquire("a");
+  const auto c = host.acquire("c");
+  EXPECT_THROW(host.acquire("d"), BusyError);
+}
+
+TEST(ModelHost, AFailedLoadLeavesNothingBehind) {
+  ModelHost host(load_script, {});
+  EXPECT_THROW(host.acquire("absent"), Error);
+  EXPECT_TRUE(host.loaded().empty());
+  EXPECT_NE(host.acquire("a"), nullptr);
+}
+
+TEST(ModelHost, UnloadsWhatNobodyUses) {
+  ModelHost host(load_script, {});
+  EXPECT_FALSE(host.unload("a"));
+  auto used = host.acquire("a");
+  EXPECT_TRUE(host.unload("a"));
+  EXPECT_EQ(host.loaded().size(), 1U);  // in use: later
+  used.reset();
+  while (!host.loaded().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  host.acquire("b", seconds(0));
+  while (!host.loaded().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  host.acquire("c", seconds(-1));
+  EXPECT_FALSE(host.loaded()[0].expires);
+}
+
+}  // namespace
+}  // namespace carat

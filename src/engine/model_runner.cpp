@@ -1,0 +1,70 @@
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "chat/chat_template.h"
+#include "decoder/decoder.h"
+#include "engine/compute_context.h"
+#include "engine/step_runner.h"
+
+namespace carat {
+namespace {
+
+class ModelRunner final : public StepRunner {
+ public:
+  ModelRunner(std::shared_ptr<const Model> model, const ComputeOptions& options, std::size_t chunk)
+      : model_(std::move(model)), context_(options), decoder_(config(), model_->weights()), scratch_(config(), chunk) {
+    for (const Tensor& tensor : model_->checkpoint().tensors()) files_.insert(tensor.file);
+    const ModelConfig& model_config = model_->config();
+    info_.architecture = model_config.architecture;
+    info_.trained_context = config().context_length;
+    info_.vocab = config().vocab;
+    info_.chat_template = model_->chat_template();
+    info_.sees_images = model_->vision() != nullptr;
+    info_.hears_audio = model_->audio() != nullptr;
+    info_.has_template = !info_.chat_template.empty();
+    info_.template_revision = info_.has_template ? template_revision(info_.chat_template) : "";
+  }
+
+  const DecoderConfig& config() const override { return model_->config().decoder; }
+  const Tokenizer& tokenizer() const override { return model_->tokenizer(); }
+  const ModelInfo& info() const override { return info_; }
+  bool is_intact() const override {
+    return std::ranges::all_of(files_, [](const File* file) { return file == nullptr || file->is_unchanged(); });
+  }
+
+  void forward(const Batch& batch, std::span<const TokenHistory> /*histories*/,
+               const std::function<bool()>& should_stop) override {
+    hidden_ = decoder_.forward(context_.compute(), batch, scratch_, nullptr, should_stop);
+  }
+
+  MatView<float> logits(std::size_t first, std::size_t rows) override {
+    const std::size_t vocab = config().vocab;
+    if (logits_.size() < rows * vocab) logits_ = AlignedBuffer<float>(rows * vocab, "logits");
+    const MatView<float> out = logits_.mat(rows, vocab);
+    decoder_.logits(context_.compute(), hidden_.row_range(first, rows), out);
+    return out;
+  }
+
+  ThreadPool& pool() override { return context_.compute().pool; }
+
+ private:
+  std::shared_ptr<const Model> model_;
+  std::set<const File*> files_;  // that the weights are read from
+  ModelInfo info_;
+  ComputeContext context_;
+  Decoder decoder_;
+  Scratch scratch_;
+  AlignedBuffer<float> logits_;    // grown to the most rows asked for
+  MatView<const float> hidden_{};  // of the last forward, in scratch_
+};
+
+}  // namespace
+
+std::unique_ptr<StepRunner> make_model_runner(std::shared_ptr<const Model> model, const ComputeOptions& compute,
+                                              std::size_t chunk) {
+  return std::make_unique<ModelRunner>(std::move(model), compute, chunk);
+}
+
+}  // namespace carat

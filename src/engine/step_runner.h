@@ -1,0 +1,53 @@
+// StepRunner: what computes the steps of the engine: a model, or a script that stands in for one.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "decoder/batch.h"
+#include "engine/answerer.h"
+#include "engine/compute_context.h"
+#include "model/model.h"
+
+namespace carat {
+
+// The tokens of a sequence so far, of which `prompt` were asked and the rest generated.
+struct TokenHistory {
+  std::span<const std::int32_t> tokens;
+  std::size_t prompt = 0;
+};
+
+// Used by the engine's thread only, except for the const functions.
+class StepRunner {
+ public:
+  virtual ~StepRunner() = default;
+
+  // What KV caches are laid out by; without layers, where there is nothing to keep.
+  virtual const DecoderConfig& config() const = 0;
+  virtual const Tokenizer& tokenizer() const = 0;
+  // All but the name and the context that the engine allows.
+  virtual const ModelInfo& info() const = 0;
+  // False once the files underneath have changed: nothing that is computed from then on can be trusted.
+  virtual bool is_intact() const = 0;
+
+  // Computes the rows of a step (at most the `chunk` the runner was made for), whose caches have room. histories: of
+  // the sequences, by BatchRow::sequence. should_stop is asked now and then; when it says so, Error(kCancelled).
+  // Whatever is thrown, what the caches held before the step's rows is untouched, and the step can be tried again.
+  virtual void forward(const Batch& batch, std::span<const TokenHistory> histories,
+                       const std::function<bool()>& should_stop) = 0;
+  // Logits after rows [first, first + rows) of those that wanted them in the last forward: [rows, vocab], valid, and
+  // the caller's to change, until the next call. rows <= kLogitRows.
+  static constexpr std::size_t kLogitRows = 32;
+  virtual MatView<float> logits(std::size_t first, std::size_t rows) = 0;
+
+  // For what the engine does between steps.
+  virtual ThreadPool& pool() = 0;
+};
+
+// Over a model. chunk: most rows of a step.
+std::unique_ptr<StepRunner> make_model_runner(std::shared_ptr<const Model> model, const ComputeOptions& compute,
+                                              std::size_t chunk);
+
+}  // namespace carat

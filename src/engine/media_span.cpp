@@ -19,6 +19,27 @@ std::string_view name_of(MediaKind kind) {
   return "";
 }
 
+// The medium that belongs to the placeholder ids[i]. next: how many have found theirs before it.
+const SharedSoftTokens& medium_for(std::span<const std::int32_t> ids, std::size_t i, MediaKind kind,
+                                   std::span<const SharedSoftTokens> media, std::size_t next) {
+  if (next == media.size()) {
+    throw Error(ErrorKind::kBadInput,
+                str("the prompt has a place for ", name_of(kind), " at token ", i, " (id ", ids[i], "), but ",
+                    media.empty() ? "no media were" : str("only ", media.size(), " were"), " given."));
+  }
+  if (media[next]->kind() != kind) {
+    throw Error(ErrorKind::kBadInput, str("the prompt has a place for ", name_of(kind), " at token ", i,
+                                          ", but the medium given next is ", name_of(media[next]->kind()), "."));
+  }
+  return media[next];
+}
+
+void require_all_placed(std::size_t placed, std::size_t given) {
+  if (placed == given) return;
+  throw Error(ErrorKind::kBadInput,
+              str(given, " media are given, the prompt has places (placeholder ids) for ", placed, "."));
+}
+
 }  // namespace
 
 std::vector<MediaSpan> fill_placeholders(std::span<const std::int32_t> ids, const MediaTokenIds& tokens,
@@ -31,16 +52,7 @@ std::vector<MediaSpan> fill_placeholders(std::span<const std::int32_t> ids, cons
       ++i;
       continue;
     }
-    if (next == media.size()) {
-      throw Error(ErrorKind::kBadInput,
-                  str("the prompt has a place for ", name_of(*kind), " at token ", i, " (id ", ids[i], "), but ",
-                      media.empty() ? "no media were" : str("only ", media.size(), " were"), " given."));
-    }
-    const SoftTokens& soft = *media[next];
-    if (soft.kind() != *kind) {
-      throw Error(ErrorKind::kBadInput, str("the prompt has a place for ", name_of(*kind), " at token ", i,
-                                            ", but the medium given next is ", name_of(soft.kind()), "."));
-    }
+    const SoftTokens& soft = *medium_for(ids, i, *kind, media, next);
     std::size_t run = 0;
     while (i + run < ids.size() && run < soft.count() && ids[i + run] == ids[i]) ++run;
     if (run < soft.count()) {
@@ -50,11 +62,29 @@ std::vector<MediaSpan> fill_placeholders(std::span<const std::int32_t> ids, cons
     spans.push_back({i, media[next++]});
     i += run;
   }
-  if (next != media.size()) {
-    throw Error(ErrorKind::kBadInput,
-                str(media.size(), " media are given, the prompt has places (placeholder ids) for ", next, "."));
-  }
+  require_all_placed(next, media.size());
   return spans;
+}
+
+MediaPrompt expand_placeholders(std::span<const std::int32_t> ids, const MediaTokenIds& tokens,
+                                std::span<const SharedSoftTokens> media) {
+  MediaPrompt prompt;
+  std::size_t next = 0;  // of media
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto kind = tokens.kind_of(ids[i]);
+    if (!kind) {
+      prompt.ids.push_back(ids[i]);
+      continue;
+    }
+    const SharedSoftTokens& soft = medium_for(ids, i, *kind, media, next++);
+    const bool is_audio = *kind == MediaKind::kAudio;
+    prompt.ids.push_back(is_audio ? tokens.audio_begin : tokens.image_begin);
+    prompt.media.push_back({prompt.ids.size(), soft});
+    prompt.ids.insert(prompt.ids.end(), soft->count(), ids[i]);
+    prompt.ids.push_back(is_audio ? tokens.audio_end : tokens.image_end);
+  }
+  require_all_placed(next, media.size());
+  return prompt;
 }
 
 }  // namespace carat

@@ -28,4 +28,15 @@ struct MediaSpan {
 std::vector<MediaSpan> fill_placeholders(std::span<const std::int32_t> ids, const MediaTokenIds& tokens,
                                          std::span<const SharedSoftTokens> media);
 
+// A prompt with its media in place.
+struct MediaPrompt {
+  std::vector<std::int32_t> ids;
+  std::vector<MediaSpan> media;
+};
+
+// Makes room: each placeholder that stands for a whole medium, as a template writes it, becomes begin + one placeholder
+// for each soft token + end. Throws Error(kBadInput) where placeholders and media don't match, one for one, in order.
+MediaPrompt expand_placeholders(std::span<const std::int32_t> ids, const MediaTokenIds& tokens,
+                                std::span<const SharedSoftTokens> media);
+
 }  // namespace carat

@@ -1,13 +1,12 @@
 #include "model/load_towers.h"
 
 #include "model/load_audio.h"
+#include "model/load_vision.h"
 
 namespace carat {
 
 Towers load_towers(const TowerSource& source, std::size_t hidden) {
-  Towers towers;
-  towers.audio = load_audio(source, hidden);
-  return towers;
+  return {.vision = load_vision(source, hidden), .audio = load_audio(source, hidden)};
 }
 
 }  // namespace carat

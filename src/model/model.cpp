@@ -10,6 +10,7 @@
 #include "model/media_tokens.h"
 #include "model/read_chat_template.h"
 #include "text/load_tokenizer.h"
+#include "vision/patch_embedder.h"
 
 namespace carat {
 namespace {
@@ -55,6 +56,12 @@ std::shared_ptr<const Model> Model::load(const fs::path& path, const LoadOptions
   const Towers towers = load_towers(source, model->config_.decoder.hidden);
   model->vision_ = towers.vision;
   model->audio_ = towers.audio;
+  // The unified model's forward() builds other masks (config_hugging_face.cpp); of a GGUF only the projector tells.
+  DecoderConfig& decoder = model->config_.decoder;
+  const bool is_unified = dynamic_cast<const PatchEmbedder*>(model->vision()) != nullptr;
+  if (is_unified && decoder.image_attention == ImageAttention::kWindowed) {
+    decoder.image_attention = ImageAttention::kWhole;
+  }
   return model;
 }
 

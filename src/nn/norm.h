@@ -13,6 +13,11 @@ namespace carat {
 void rms_norm(const Compute& compute, MatView<const float> x, std::span<const float> weight, float eps,
               MatView<float> out);
 
+// out[row] = (x[row] - mean) / sqrt(variance + eps) * weight + bias. x, out: [rows, n]; out may be x. weight, bias:
+// [n]. Mean and variance are summed in double. Reference: torch.nn.LayerNorm.
+void layer_norm(const Compute& compute, MatView<const float> x, std::span<const float> weight,
+                std::span<const float> bias, float eps, MatView<float> out);
+
 // y += x, both [rows, n].
 void add(const Compute& compute, MatView<const float> x, MatView<float> y);
 

@@ -1,0 +1,385 @@
+// Pictures against the reference: sizes, both towers and the unified model's embedder stage by stage, and whole models
+// with pictures among the text, from the image files on.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/golden.h"
+#include "engine/media_store.h"
+#include "engine/session.h"
+#include "media/resize_image.h"
+#include "vision/image_encoder.h"
+#include "vision/picture_size.h"
+
+namespace carat {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Ids = std::vector<std::int32_t>;
+
+fs::path golden_case(const std::string& name) {
+  return fs::path(CARAT_TEST_DATA) / "golden" / name;
+}
+
+RgbImage load_image(const fs::path& path) {
+  return decode_image(read_image_file(path), path.filename().string());
+}
+
+class Collector final : public Trace {
+ public:
+  void tensor(std::string_view name, MatView<const float> values) override {
+    std::vector<float>& all = tensors[std::string(name)];
+    for (std::size_t row = 0; row < values.rows(); ++row) {
+      all.insert(all.end(), values.row(row).begin(), values.row(row).end());
+    }
+  }
+  std::map<std::string, std::vector<float>> tensors;
+};
+
+std::span<const float> flat(const SoftTokens& soft) {
+  return {soft.rows().data(), soft.count() * soft.hidden()};
+}
+
+// 32-bit activations, as the reference computes.
+ComputeOptions exact(std::size_t threads = 2) {
+  return {threads, "", ActivationType::kF32};
+}
+
+TEST(PictureSize, AsTheReferenceForEveryPictureAndBudget) {
+  const json::value runs = parse_json_file(golden_case("vision-e") / "sizes.json");
+  for (const json::value& run : runs.as_array()) {
+    const auto number = [&](const char* key) { return run.at(key).to_number<std::size_t>(); };
+    const ImageSize size{number("width"), number("height")};
+    const ImageSize expected{number("resized_width"), number("resized_height")};
+    EXPECT_EQ(size_for_budget(size, number("max_soft_tokens"), 48), expected)
+        << size.width << " x " << size.height << " at " << number("max_soft_tokens");
+    EXPECT_EQ(expected.width * expected.height / (48 * 48), number("soft_tokens"));
+  }
+  EXPECT_FALSE(runs.as_array().empty());
+}
+
+TEST(PictureSize, AutoIsTheSmallestBudgetThatKeepsTheResolution) {
+  EXPECT_EQ(budget_for({1, 1}, 48), 70U);
+  EXPECT_EQ(budget_for({480, 336}, 48), 70U);
+  EXPECT_EQ(budget_for({481, 336}, 48), 140U);
+  EXPECT_EQ(budget_for({640, 480}, 48), 140U);
+  EXPECT_EQ(budget_for({1600, 1150}, 48), 1120U);
+  EXPECT_EQ(budget_for({16'000, 3000}, 48), 1120U);
+  EXPECT_EQ(parse_image_budget("auto"), std::nullopt);
+  EXPECT_EQ(parse_image_budget("560"), 560U);
+  EXPECT_THROW(parse_image_budget("561"), Error);
+}
+
+class GoldenVision : public testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenVision, EveryStageOfTheTower) {
+  const fs::path folder = golden_case(GetParam());
+  const auto model = Model::load(folder / "model");
+  ASSERT_NE(model->vision(), nullptr);
+  const golden::Tensors expected = golden::load(folder / "trace.safetensors");
+  const ComputeContext context(exact());
+  Collector trace;
+  const SoftTokens soft =
+      model->vision()->encode(context.compute(), load_image(folder / "trace.resized.png"), MediaKind::kImage, &trace);
+
+  constexpr golden::Tolerance kTolerance{0.001, 0};                     // case.json: trace
+  const std::vector<float>& hidden = expected.floats("hidden_states");  // [layers + 1, 64 patches, hidden]
+  const std::size_t layers = expected.shape("hidden_states")[0] - 1;
+  const std::size_t size = hidden.size() / (layers + 1);
+  for (std::size_t i = 0; i <= layers; ++i) {
+    const std::string name = i == 0 ? "vision.embedding" : str("vision.layer.", i - 1);
+    EXPECT_EQ(golden::mismatch(std::span(trace.tensors.at(name)).first(size), std::span(hidden).subspan(i * size, size),
+                               kTolerance),
+              "")
+        << name;
+  }
+  EXPECT_EQ(golden::mismatch(trace.tensors.at("vision.pooled"), expected.floats("pooled"), kTolerance), "");
+  EXPECT_EQ(golden::mismatch(trace.tensors.at("vision.output"), expected.floats("tower_output"), kTolerance), "");
+  EXPECT_EQ(golden::mismatch(flat(soft), expected.floats("soft_tokens"), kTolerance), "");
+}
+
+TEST_P(GoldenVision, SoftTokensOfEveryPicture) {
+  const fs::path folder = golden_case(GetParam());
+  const auto model = Model::load(folder / "model");
+  const golden::Tensors expected = golden::load(folder / "expected.safetensors");
+  const ComputeContext context(exact());
+  MediaStore store(model);
+  const json::value runs = parse_json_file(folder / "runs.json");
+  for (const json::value& run : runs.as_array()) {
+    const std::string image(run.at("image").as_string());
+    SCOPED_TRACE(image);
+    const std::vector<float>& soft = expected.floats(std::string(run.at("tensor").as_string()));
+    const auto budget = run.at("max_soft_tokens").to_number<std::size_t>();
+    if (budget > 280) continue;  // takes seconds; tests/cli/test_media.py has those
+    const SharedSoftTokens found = store.image(context.compute(), read_image_file(folder / image), budget, image);
+    EXPECT_EQ(golden::mismatch(flat(*found), soft, {0.15, 0}), "");  // case.json: max_abs_from_original_file
+    if (const json::value* resized = find_member(run.as_object(), "resized")) {
+      const SoftTokens from_resized = model->vision()->encode(
+          context.compute(), load_image(folder / std::string(resized->as_string())), MediaKind::kImage, nullptr);
+      EXPECT_EQ(golden::mismatch(flat(from_resized), soft, {0.002, 0}), "");
+    }
+  }
+}
+
+TEST_P(GoldenVision, ThreadsMakeNoDifference) {
+  const fs::path folder = golden_case(GetParam());
+  const auto model = Model::load(folder / "model");
+  const RgbImage image = load_image(folder / "photo_jpg_70.resized.png");
+  const ComputeContext one(exact(1));
+  const ComputeContext three(exact(3));
+  const SoftTokens a = model->vision()->encode(one.compute(), image, MediaKind::kImage, nullptr);
+  const SoftTokens b = model->vision()->encode(three.compute(), image, MediaKind::kImage, nullptr);
+  EXPECT_TRUE(std::ranges::equal(flat(a), flat(b)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, GoldenVision, testing::Values("vision-e", "vision-large"), [](const auto& parameter) {
+  std::string name = parameter.param;
+  std::erase(name, '-');
+  return name;
+});
+
+TEST(GoldenUnified, SoftTokensOfThePicture) {
+  const fs::path folder = golden_case("unified");
+  const auto model = Model::load(folder / "model");
+  ASSERT_NE(model->vision(), nullptr);
+  const golden::Tensors expected = golden::load(folder / "expected.safetensors");
+  const ComputeContext context(exact());
+  Collector trace;
+  const SoftTokens soft =
+      model->vision()->encode(context.compute(), load_image(folder / "image.resized.png"), MediaKind::kImage, &trace);
+  const std::vector<float>& patches = expected.floats("merged_patches_first_rows");
+  EXPECT_EQ(golden::mismatch(std::span(trace.tensors.at("vision.patches")).first(patches.size()), patches, {1e-6, 0}),
+            "");
+  // The case states no bound of its own for them; the towers' is 0.002.
+  EXPECT_EQ(golden::mismatch(flat(soft), expected.floats("image_soft_tokens"), {0.002, 0}), "");
+}
+
+// A whole model with pictures in the prompt.
+struct PictureCase {
+  PictureCase(const std::string& name, const std::string& model_folder, std::vector<std::string> resized)
+      : folder(golden_case(name)),
+        model(Model::load(golden_case(model_folder) / "model")),
+        expected(golden::load(folder / "expected.safetensors")),
+        ids(golden::load(folder / "inputs.safetensors").ints("input_ids")) {
+    const ComputeContext context(exact());
+    for (const std::string& file : resized) {
+      media.push_back(std::make_shared<const SoftTokens>(
+          model->vision()->encode(context.compute(), load_image(folder / file), MediaKind::kImage, nullptr)));
+    }
+  }
+
+  Session session(std::size_t chunk = 512, std::size_t threads = 2) const {
+    SessionOptions options;
+    options.context = 256;
+    options.chunk = chunk;
+    options.kv_type = DType::kF32;
+    return {model, exact(threads), options};
+  }
+  std::vector<MediaSpan> spans() const { return fill_placeholders(ids, model->media_tokens(), media); }
+
+  fs::path folder;
+  std::shared_ptr<const Model> model;
+  golden::Tensors expected;
+  Ids ids;
+  std::vector<SharedSoftTokens> media;
+};
+
+std::vector<float> all_logits(Session& session, const Ids& ids, std::span<const MediaSpan> media) {
+  std::vector<float> logits;
+  session.append_all_logits(ids, media, [&](std::size_t, MatView<const float> rows) {
+    for (std::size_t row = 0; row < rows.rows(); ++row) {
+      logits.insert(logits.end(), rows.row(row).begin(), rows.row(row).end());
+    }
+  });
+  return logits;
+}
+
+std::int32_t best(std::span<const float> logits) {
+  return static_cast<std::int32_t>(std::ranges::max_element(logits) - logits.begin());
+}
+
+void expect_greedy(const PictureCase& c) {
+  const std::vector<float>& greedy_logits = c.expected.floats("greedy_logits");
+  const std::size_t vocab = c.model->config().decoder.vocab;
+  Session session = c.session();
+  std::span<const float> logits = session.append(c.ids, c.spans());
+  Ids found;
+  for (std::size_t i = 0; i < c.expected.ints("greedy_ids").size(); ++i) {
+    if ((i + 1) * vocab <= greedy_logits.size()) {
+      EXPECT_EQ(golden::mismatch(logits, std::span(greedy_logits).subspan(i * vocab, vocab), {0.008, 0}), "");
+    }
+    found.push_back(best(logits));
+    logits = session.append(std::span(&found.back(), 1));
+  }
+  EXPECT_EQ(found, c.expected.ints("greedy_ids"));
+}
+
+TEST(GoldenMultimodalLarge, LayersLogitsAndContinuation) {
+  const PictureCase c("multimodal-large", "vision-large", {"image0.resized.png", "image1.resized.png"});
+  Session session = c.session();
+  Collector trace;
+  session.set_trace(&trace);
+  const std::vector<float> logits = all_logits(session, c.ids, c.spans());
+  constexpr golden::Tolerance kTolerance{0.004, 0};
+  EXPECT_EQ(golden::mismatch(trace.tensors.at("embedding"), c.expected.floats("inputs_embeds"), kTolerance), "");
+  EXPECT_EQ(golden::mismatch(trace.tensors.at("layer.0"), c.expected.floats("layer0"), kTolerance), "");
+  EXPECT_EQ(golden::mismatch(trace.tensors.at("layer.1"), c.expected.floats("layer1"), kTolerance), "");
+  EXPECT_EQ(golden::mismatch(trace.tensors.at("final_norm"), c.expected.floats("final_norm"), kTolerance), "");
+  EXPECT_EQ(golden::mismatch(logits, c.expected.floats("logits"), kTolerance), "");
+  expect_greedy(c);
+}
+
+TEST(GoldenMultimodalLarge, FromTheImageFiles) {
+  PictureCase c("multimodal-large", "vision-large", {});
+  const ComputeContext context(exact());
+  MediaStore store(c.model);
+  for (const char* file : {"wide.png", "tall.png"}) {
+    c.media.push_back(
+        store.image(context.compute(), read_image_file(golden_case("media") / "images" / file), 70, file));
+  }
+  Session session = c.session();
+  // case.json: 0.2 when the pictures are resized from the original files
+  EXPECT_EQ(golden::mismatch(all_logits(session, c.ids, c.spans()), c.expected.floats("logits"), {0.2, 0}), "");
+}
+
+// Soft tokens from rows of a golden tensor.
+SharedSoftTokens soft_of(MediaKind kind, std::span<const float> rows, std::size_t hidden) {
+  SoftTokens soft(kind, rows.size() / hidden, hidden);
+  std::ranges::copy(rows, soft.rows().data());
+  return std::make_shared<const SoftTokens>(std::move(soft));
+}
+
+TEST(GoldenUnified, LogitsAndContinuation) {
+  PictureCase c("unified", "unified", {"image.resized.png"});
+  c.media.push_back(soft_of(MediaKind::kAudio, c.expected.floats("audio_soft_tokens"), 48));
+  Session session = c.session();
+  EXPECT_EQ(golden::mismatch(all_logits(session, c.ids, c.spans()), c.expected.floats("logits"), {0.004, 0}), "");
+  expect_greedy(c);
+  Session text = c.session();
+  const std::vector<float> text_logits =
+      all_logits(text, golden::load(c.folder / "inputs.safetensors").ints("text_only_ids"), {});
+  EXPECT_EQ(golden::mismatch(text_logits, c.expected.floats("text_only_logits"), {0.004, 0}), "");
+}
+
+// The sound's rows are taken from the reference; the case as a whole, sound file included, is in audio's tests.
+TEST(GoldenMultimodalE, LogitsAndContinuation) {
+  PictureCase c("multimodal-e", "vision-e", {"image.resized.png"});
+  constexpr std::size_t kHidden = 48;
+  const std::int32_t audio = c.model->media_tokens().audio;
+  const auto first = static_cast<std::size_t>(std::ranges::find(c.ids, audio) - c.ids.begin());
+  const auto count = static_cast<std::size_t>(std::ranges::count(c.ids, audio));
+  const std::span<const float> embeds = c.expected.floats("inputs_embeds");
+  c.media.push_back(soft_of(MediaKind::kAudio, embeds.subspan(first * kHidden, count * kHidden), kHidden));
+  Session session = c.session();
+  Collector trace;
+  session.set_trace(&trace);
+  const std::vector<float> logits = all_logits(session, c.ids, c.spans());
+  EXPECT_EQ(golden::mismatch(trace.tensors.at("embedding"), embeds, {0.004, 0}), "");
+  EXPECT_EQ(golden::mismatch(trace.tensors.at("final_norm"), c.expected.floats("final_norm"), {0.004, 0}), "");
+  EXPECT_EQ(golden::mismatch(logits, c.expected.floats("logits"), {0.004, 0}), "");
+  expect_greedy(c);
+}
+
+TEST(PicturesInSessions, ChunksAndThreadsMakeNoDifference) {
+  const PictureCase c("multimodal-large", "vision-large", {"image0.resized.png", "image1.resized.png"});
+  Session whole_session = c.session();
+  const std::vector<float> whole = all_logits(whole_session, c.ids, c.spans());
+  for (const std::size_t chunk : std::vector<std::size_t>{1, 2, 7, 16, 41, 64, 100}) {
+    Session session = c.session(chunk, 1 + chunk % 3);
+    ASSERT_EQ(all_logits(session, c.ids, c.spans()), whole) << "chunks of " << chunk;
+  }
+}
+
+TEST(PicturesInSessions, RewindAnywhereAndGoOnEqualsAFreshStart) {
+  const PictureCase c("multimodal-large", "vision-large", {"image0.resized.png", "image1.resized.png"});
+  const std::vector<MediaSpan> spans = c.spans();
+  Session session = c.session(16);
+  session.append(c.ids, spans);
+  for (std::size_t kept = c.ids.size() - 1; kept > 2; kept -= 3) {
+    session.append(Ids{5, 6, 7});
+    session.rewind(kept);
+    const std::span<const float> logits = session.append(Ids{9});
+    if (kept % 4 != 0) {  // a fresh start each time would take long
+      session.rewind(kept);
+      continue;
+    }
+    // Soft tokens cut at the same place.
+    Ids ids(c.ids.begin(), c.ids.begin() + static_cast<std::ptrdiff_t>(kept));
+    std::vector<MediaSpan> cut;
+    for (const MediaSpan& span : spans) {
+      if (span.first >= kept) continue;
+      const std::size_t count = std::min(span.end(), kept) - span.first;
+      SoftTokens part(MediaKind::kImage, count, span.soft->hidden());
+      std::ranges::copy(flat(*span.soft).first(count * span.soft->hidden()), part.rows().data());
+      cut.push_back({span.first, std::make_shared<const SoftTokens>(std::move(part))});
+    }
+    ids.push_back(9);
+    Session fresh = c.session(16);
+    ASSERT_TRUE(std::ranges::equal(logits, fresh.append(ids, cut))) << "kept " << kept;
+    session.rewind(kept);
+  }
+}
+
+TEST(PicturesInSessions, HeldPrefixEndsWhereAPictureDiffers) {
+  const PictureCase c("multimodal-large", "vision-large", {"image0.resized.png", "image1.resized.png"});
+  const std::vector<MediaSpan> spans = c.spans();
+  Session session = c.session();
+  session.append(c.ids, spans);
+  EXPECT_EQ(session.held_prefix(c.ids, spans), c.ids.size());
+  std::vector<MediaSpan> other = spans;
+  other[1].soft =
+      std::make_shared<const SoftTokens>(MediaKind::kImage, other[1].soft->count(), other[1].soft->hidden());
+  EXPECT_EQ(session.held_prefix(c.ids, other), spans[1].first);
+  EXPECT_EQ(session.held_prefix(c.ids, {}), spans[0].first);
+  session.rewind(spans[1].first + 3);
+  EXPECT_EQ(session.held_prefix(c.ids, spans), spans[1].first);
+}
+
+TEST(PicturesInSessions, SaysWhatDoesNotFit) {
+  const PictureCase c("multimodal-large", "vision-large", {"image0.resized.png"});
+  EXPECT_THROW(c.spans(), Error);  // two places, one picture
+  const MediaTokenIds tokens = c.model->media_tokens();
+  const Ids none{1, 2, 3};
+  EXPECT_THROW(fill_placeholders(none, tokens, c.media), Error);
+  const Ids short_run(c.media[0]->count() - 1, tokens.image);
+  EXPECT_THROW(fill_placeholders(short_run, tokens, c.media), Error);
+  const Ids wrong_kind(c.media[0]->count(), tokens.audio);
+  EXPECT_THROW(fill_placeholders(wrong_kind, tokens, c.media), Error);
+
+  const Ids template_ids{2, tokens.image, 7};
+  const MediaPrompt prompt = expand_placeholders(template_ids, tokens, c.media);
+  EXPECT_EQ(prompt.ids.size(), template_ids.size() + c.media[0]->count() + 1);
+  EXPECT_EQ(prompt.ids[1], tokens.image_begin);
+  EXPECT_EQ(prompt.media[0].first, 2U);
+  EXPECT_EQ(prompt.ids[prompt.media[0].end()], tokens.image_end);
+  EXPECT_THROW(expand_placeholders(none, tokens, c.media), Error);
+
+  const auto blind = Model::load(golden_case("text-dense") / "model");
+  EXPECT_EQ(blind->vision(), nullptr);
+  const ComputeContext context(exact());
+  MediaStore store(blind);
+  EXPECT_THROW(store.image(context.compute(), read_image_file(golden_case("media") / "images" / "tiny.png"), 70, "x"),
+               Error);
+}
+
+TEST(MediaStore, ComputesAContentOnce) {
+  const auto model = Model::load(golden_case("vision-e") / "model");
+  const ComputeContext context(exact());
+  MediaStore store(model);
+  const std::vector<std::byte> file = read_image_file(golden_case("media") / "images" / "tiny.png");
+  const SharedSoftTokens first = store.image(context.compute(), file, 70, "a");
+  EXPECT_EQ(store.image(context.compute(), file, 70, "b"), first);
+  EXPECT_NE(store.image(context.compute(), file, 140, "a"), first);
+  EXPECT_NE(store.image(context.compute(), file, 70, "a", MediaKind::kVideo), first);
+  MediaStore small(model, 1);  // holds one entry at most
+  const SharedSoftTokens held = small.image(context.compute(), file, 70, "a");
+  EXPECT_EQ(small.image(context.compute(), file, 70, "a"), held);
+  small.image(context.compute(), file, 140, "a");
+  EXPECT_NE(small.image(context.compute(), file, 70, "a"), held);
+}
+
+}  // namespace
+}  // namespace carat

@@ -259,7 +259,7 @@ void Batcher::advance(std::span<const Planned> planned) {
       if (drawing.error.empty()) {
         take(*drawing.running, std::move(drawing.drawn));
       } else {
-        end(*drawing.running, FinishReason::kError, ErrorKind::kInternal, drawing.error);
+        end(*drawing.running, FinishReason::kError, drawing.error_kind, drawing.error);
       }
     }
   }
@@ -268,7 +268,9 @@ void Batcher::advance(std::span<const Planned> planned) {
 // The sequence, and where it is at the end of a prompt that several answers share, the others.
 void Batcher::add_drawings(Running& running, std::span<float> logits, std::vector<Drawing>& drawings) {
   PendingAnswer& answer = *running.answer;
-  drawings.push_back({&running, logits, {}, {}, {}});
+  Drawing& own = drawings.emplace_back();
+  own.running = &running;
+  own.logits = logits;
   if (answer.has_forked) return;
   answer.has_forked = true;
   for (std::size_t choice = 1; choice < answer.request.choices; ++choice) {
@@ -287,6 +289,9 @@ void Batcher::draw(std::vector<Drawing>& drawings) {
     Drawing& drawing = drawings[i];
     try {
       drawing.drawn = drawing.running->sequence.draw(drawing.logits);
+    } catch (const Error& error) {
+      drawing.error_kind = error.kind();
+      drawing.error = error.what();
     } catch (const std::exception& error) {
       drawing.error = error.what();
     }

@@ -81,6 +81,7 @@ class Batcher {
     std::span<float> logits;
     std::vector<float> own_logits;  // of a choice that shares its row with others
     Sequence::Drawn drawn;
+    ErrorKind error_kind = ErrorKind::kInternal;
     std::string error;
   };
 

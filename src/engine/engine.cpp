@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "decoder/scratch.h"
+#include "engine/answer_constraint.h"
 #include "engine/batcher.h"
 #include "engine/fair_queue.h"
 #include "engine/pending_answer.h"
@@ -258,6 +259,7 @@ Engine::Engine(std::shared_ptr<const Model> model, const ComputeOptions& compute
   const DecoderConfig& config = model->config().decoder;
   options = checked(config, config.context_length, std::move(options));
   require_scratch(config, options);
+  if (!options.constraints) options.constraints = grammar_constraints();
   if (options.name.empty()) options.name = model->path().filename().string();
   impl_ = std::make_unique<Impl>(make_model_runner(std::move(model), compute, options.chunk), std::move(options));
 }

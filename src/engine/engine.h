@@ -32,7 +32,7 @@ struct EngineOptions {
   std::size_t max_running = 16;  // sequences in a batch
   std::size_t max_queued = 256;  // requests that wait; more are refused (BusyError)
   std::size_t chunk = 256;       // most rows of a step
-  ConstraintFactory constraints;  // absent: requests that need one are refused (kUnsupported)
+  ConstraintFactory constraints;  // absent: that of grammars (answer_constraint.h)
 };
 
 class Engine final : public Answerer {

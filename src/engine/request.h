@@ -107,6 +107,7 @@ enum class FormatKind { kText, kJsonObject, kJsonSchema, kRegex, kGbnf, kChoice 
 struct OutputFormat {
   FormatKind kind = FormatKind::kText;
   json::value schema;                // kJsonSchema
+  bool is_strict = true;             // kJsonSchema: a keyword that isn't understood is refused, otherwise passed over
   std::string text;                  // kRegex, kGbnf
   std::vector<std::string> choices;  // kChoice
 };

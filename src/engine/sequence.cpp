@@ -51,20 +51,12 @@ void Sequence::ban_ends(std::span<float> logits) const {
   for (const std::int32_t id : setup_.vocab->ends()) logits[static_cast<std::size_t>(id)] = kBanned;
 }
 
-void Sequence::constrain(std::span<float> logits) {
-  allowed_.resize((logits.size() + 31) / 32);
-  if (!constraint_->fill(allowed_)) return;
-  const auto allow = [&](std::int32_t id) {
-    allowed_[static_cast<std::size_t>(id) / 32] |= std::uint32_t{1} << (id % 32);
-  };
-  if (may_open_thought()) allow(*channel_open_);
-  for (std::size_t word = 0; word < allowed_.size(); ++word) {
-    if (allowed_[word] == std::numeric_limits<std::uint32_t>::max()) continue;
-    const std::size_t end = std::min(logits.size(), 32 * (word + 1));
-    for (std::size_t id = 32 * word; id < end; ++id) {
-      if ((allowed_[word] >> (id % 32) & 1) == 0) logits[id] = kBanned;
-    }
-  }
+const TokenMask* Sequence::constrain() {
+  if (!is_constrained()) return nullptr;
+  if (!mask_) mask_.emplace(setup_.vocab->size());
+  if (!constraint_->fill(mask_->words())) return nullptr;
+  if (may_open_thought()) mask_->allow(*channel_open_);
+  return &*mask_;
 }
 
 Sequence::Drawn Sequence::draw(std::span<float> logits) {
@@ -74,9 +66,9 @@ Sequence::Drawn Sequence::draw(std::span<float> logits) {
   if (forced_) {
     drawn.token = *forced_;
   } else {
-    if (is_constrained()) constrain(logits);
+    const TokenMask* mask = constrain();
     ban_ends(logits);
-    drawn.token = sampler_.sample(logits, tokens_, random_).token;
+    drawn.token = sampler_.sample(logits, tokens_, random_, mask).token;
   }
   if (logprobs) drawn.logprob = logprobs->of(drawn.token, logits[static_cast<std::size_t>(drawn.token)]);
   return drawn;

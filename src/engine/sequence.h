@@ -49,7 +49,7 @@ class Sequence {
     std::optional<TokenLogprob> logprob;
   };
   // The next token. logits: [vocab] after the last of tokens(), written over. Changes nothing but the random stream, so
-  // sequences may draw at once. Throws Error(kInternal) for logits that are no numbers.
+  // sequences may draw at once. Throws Error(kInternal) for logits that are no numbers, and what the constraint throws.
   Drawn draw(std::span<float> logits);
 
   // Appends the token and its events. What it returns ends the answer; its last events are among `events` then, but
@@ -61,7 +61,8 @@ class Sequence {
 
  private:
   void ban_ends(std::span<float> logits) const;
-  void constrain(std::span<float> logits);
+  // What may come next; null where anything may.
+  const TokenMask* constrain();
   // Ends the thought: its closing token comes next, whatever the model says.
   bool close_thought();
   bool may_open_thought() const;
@@ -77,7 +78,7 @@ class Sequence {
   Sampler sampler_;
   Random random_;
   std::unique_ptr<TokenConstraint> constraint_;
-  std::vector<std::uint32_t> allowed_;  // of constraint_
+  std::optional<TokenMask> mask_;  // of constraint_
   AnswerText text_;
   LoopGuard loops_;
   std::optional<std::size_t> thinking_budget_;

@@ -19,6 +19,26 @@ double seconds_between(Clock::time_point begin, Clock::time_point end) {
 // A step that computes one prompt alone may be given up for a newcomer when it is at least this long.
 constexpr std::size_t kLongStep = 64;
 
+// Of a picture that is seen whole, the rows from `position` on that belong to it; 0 where there is none.
+std::size_t picture_at(const BuiltPrompt& prompt, std::size_t position) {
+  for (const PromptMedium& medium : prompt.media) {
+    const MediaSpan& span = medium.span;
+    if (medium.is_whole && span.first <= position && position < span.end()) return span.end() - position;
+  }
+  return 0;
+}
+
+// As many of the next `rows` as don't part a picture that is seen whole.
+std::size_t rows_before_picture(const BuiltPrompt& prompt, std::size_t position, std::size_t rows) {
+  for (const PromptMedium& medium : prompt.media) {
+    const MediaSpan& span = medium.span;
+    const bool is_parted =
+        medium.is_whole && position < span.first && span.first < position + rows && position + rows < span.end();
+    if (is_parted) return span.first - position;
+  }
+  return rows;
+}
+
 }  // namespace
 
 Batcher::Batcher(StepRunner& runner, const BatcherOptions& options)
@@ -60,7 +80,14 @@ PrefixCache::Match Batcher::adopt_prefix(Running& running) {
     match.miss = CacheMiss::kOff;
     return match;
   }
-  match = prefixes_.find(request.cache_salt, sequence.keys(), sequence.tokens().size() - 1);
+  std::size_t most = sequence.tokens().size() - 1;
+  match = prefixes_.find(request.cache_salt, sequence.keys(), most);
+  for (const PromptMedium& medium : running.answer->prompt.media) {
+    if (!medium.is_whole || match.tokens <= medium.span.first || match.tokens >= medium.span.end()) continue;
+    most = medium.span.first;  // not within a picture that is seen whole
+    match = prefixes_.find(request.cache_salt, sequence.keys(), most);
+    break;
+  }
   for (const KvCache::Blocks& blocks : match.blocks) sequence.cache.adopt(blocks);
   sequence.computed = match.tokens;
   return match;
@@ -76,6 +103,10 @@ void Batcher::admit(std::shared_ptr<PendingAnswer> answer) {
       std::make_unique<Running>(make_running(std::move(answer), 0, KvCache(runner_.config(), options_.kv, pool_)));
   const PrefixCache::Match match = adopt_prefix(*running);
   a.usage.prompt_tokens = a.prompt.ids.size();
+  for (const PromptMedium& medium : a.prompt.media) {
+    const SoftTokens& soft = *medium.span.soft;
+    (soft.kind() == MediaKind::kAudio ? a.usage.audio_tokens : a.usage.image_tokens) += soft.count();
+  }
   a.usage.cached_tokens = match.tokens;
   a.usage.cache_miss = match.miss;
   counters_.prompt_tokens += a.usage.prompt_tokens;
@@ -114,16 +145,23 @@ void Batcher::preempt(std::size_t index) {
 
 std::vector<Batcher::Planned> Batcher::plan() {
   std::vector<Runnable> runnables;
+  std::size_t largest_picture = 0;
   for (const auto& running : running_) {
     const Sequence& sequence = running->sequence;
     const std::size_t remaining = sequence.tokens().size() - sequence.computed;
-    runnables.push_back({remaining, sequence.generated() > 0 && remaining == 1});
+    const std::size_t picture = picture_at(running->answer->prompt, sequence.computed);
+    largest_picture = std::max(largest_picture, picture);
+    runnables.push_back({remaining, sequence.generated() > 0 && remaining == 1, picture});
   }
-  const std::size_t rows = options_.kv.chunk;
-  const std::vector<std::size_t> given = plan_step(runnables, {rows, costs_.rows_beside(rows)});
+  const std::size_t chunk = options_.kv.chunk;
+  // A picture larger than a chunk has the whole step, with those who generate.
+  const std::size_t rows = largest_picture < chunk ? chunk : options_.most_rows;
+  const std::vector<std::size_t> given = plan_step(runnables, {rows, costs_.rows_beside(chunk)});
   std::vector<Planned> planned;
   for (std::size_t i = 0; i < given.size(); ++i) {
-    if (given[i] != 0) planned.push_back({running_[i].get(), given[i]});
+    const Running& running = *running_[i];
+    const std::size_t few = rows_before_picture(running.answer->prompt, running.sequence.computed, given[i]);
+    if (few != 0) planned.push_back({running_[i].get(), few});
   }
   return planned;
 }
@@ -206,20 +244,35 @@ void Batcher::compute(std::span<const Planned> planned, const std::function<bool
   advance(planned);
 }
 
+void Batcher::add_rows(const Running& running, std::size_t index, std::size_t rows, std::vector<BatchRow>& all) {
+  const Sequence& sequence = running.sequence;
+  const PendingAnswer& answer = *running.answer;
+  const std::vector<std::int32_t>& tokens = sequence.tokens();
+  const std::size_t begin = sequence.computed;
+  const std::size_t first_row = all.size();
+  for (std::size_t i = begin; i < begin + rows; ++i) {
+    const bool wants_logits = i + 1 == tokens.size() || answer.request.prompt_logprobs.has_value();
+    all.push_back({tokens[i], index, i, wants_logits});
+  }
+  for (const PromptMedium& medium : answer.prompt.media) {
+    const MediaSpan& span = medium.span;
+    for (std::size_t i = std::max(span.first, begin); i < std::min(span.end(), begin + rows); ++i) {
+      BatchRow& row = all[first_row + i - begin];
+      row.soft_row = span.soft->rows().row(i - span.first).data();
+      if (medium.is_whole) row.image = {span.first, span.end()};
+    }
+  }
+}
+
 void Batcher::forward(std::span<const Planned> planned, const std::function<bool()>& should_stop) {
   std::vector<KvCache*> caches;
   std::vector<TokenHistory> histories;
   Batch batch;
   for (const Planned& one : planned) {
+    add_rows(*one.running, caches.size(), one.rows, batch.rows);
     Sequence& sequence = one.running->sequence;
-    const std::vector<std::int32_t>& tokens = sequence.tokens();
-    const PendingAnswer& answer = *one.running->answer;
-    for (std::size_t i = sequence.computed; i < sequence.computed + one.rows; ++i) {
-      const bool wants_logits = i + 1 == tokens.size() || answer.request.prompt_logprobs.has_value();
-      batch.rows.push_back({tokens[i], caches.size(), i, wants_logits});
-    }
     caches.push_back(&sequence.cache);
-    histories.push_back({tokens, answer.prompt.ids.size()});
+    histories.push_back({sequence.tokens(), one.running->answer->prompt.ids.size()});
   }
   batch.caches = caches;
   runner_.forward(batch, histories, should_stop);

@@ -23,6 +23,7 @@ namespace carat {
 struct BatcherOptions {
   KvCacheOptions kv;  // context and chunk are the sequences' limit and the rows of a step
   std::size_t kv_budget = 0;
+  std::size_t most_rows = 0;  // of a step that computes a picture as a whole
   std::size_t max_running = 1;
 };
 
@@ -99,6 +100,8 @@ class Batcher {
   bool make_room(Planned& planned, std::vector<Planned>& all);
   // Computes these rows; where that fails, each sequence alone, so that only those end that can't be computed.
   void compute(std::span<const Planned> planned, const std::function<bool()>& should_stop);
+  // The sequence's next rows, as Batch wants them.
+  static void add_rows(const Running& running, std::size_t index, std::size_t rows, std::vector<BatchRow>& all);
   void forward(std::span<const Planned> planned, const std::function<bool()>& should_stop);
   void advance(std::span<const Planned> planned);
   void add_drawings(Running& running, std::span<float> logits, std::vector<Drawing>& drawings);

@@ -76,8 +76,15 @@ EngineOptions checked(const DecoderConfig& config, std::size_t trained_context, 
   return options;
 }
 
-void require_scratch(const DecoderConfig& config, const EngineOptions& options) {
-  const std::size_t needed = Scratch::bytes_needed(config, options.chunk) +
+// The most rows that a picture may need at once, where pictures are seen whole.
+std::size_t rows_of_a_picture(const Model& model) {
+  constexpr std::size_t kBeside = 32;  // as many sequences as usual
+  const bool is_whole = model.vision() != nullptr && model.config().decoder.image_attention != ImageAttention::kCausal;
+  return is_whole ? StepRunner::kLargestPicture + kBeside : 0;
+}
+
+void require_scratch(const DecoderConfig& config, const EngineOptions& options, std::size_t rows) {
+  const std::size_t needed = Scratch::bytes_needed(config, rows) +
                              std::min(options.max_running, StepRunner::kLogitRows) * config.vocab * sizeof(float);
   const std::size_t available = available_memory();
   if (needed <= available) return;
@@ -140,12 +147,12 @@ struct Engine::Impl {
     std::atomic<bool> has_arrivals{false};  // since the engine last looked
   };
 
-  Impl(std::unique_ptr<StepRunner> step_runner, EngineOptions engine_options)
+  Impl(std::unique_ptr<StepRunner> step_runner, EngineOptions engine_options, std::size_t most_rows)
       : runner(std::move(step_runner)),
         options(std::move(engine_options)),
         info(runner->info()),
-        prompts(runner->tokenizer(), info.chat_template),
-        batcher(*runner, {kv_options(options), options.kv_budget, options.max_running}) {
+        prompts(*runner, most_rows),
+        batcher(*runner, {kv_options(options), options.kv_budget, most_rows, options.max_running}) {
     if (!options.name.empty()) info.name = options.name;
     info.context = options.context;
     EngineStatus& status = mailbox->status;
@@ -252,16 +259,18 @@ struct Engine::Impl {
 
 Engine::Engine(std::unique_ptr<StepRunner> runner, EngineOptions options) {
   options = checked(runner->config(), runner->info().trained_context, std::move(options));
-  impl_ = std::make_unique<Impl>(std::move(runner), std::move(options));
+  const std::size_t rows = options.chunk;
+  impl_ = std::make_unique<Impl>(std::move(runner), std::move(options), rows);
 }
 
 Engine::Engine(std::shared_ptr<const Model> model, const ComputeOptions& compute, EngineOptions options) {
   const DecoderConfig& config = model->config().decoder;
   options = checked(config, config.context_length, std::move(options));
-  require_scratch(config, options);
+  const std::size_t rows = std::max(options.chunk, rows_of_a_picture(*model));
+  require_scratch(config, options, rows);
   if (!options.constraints) options.constraints = grammar_constraints();
   if (options.name.empty()) options.name = model->path().filename().string();
-  impl_ = std::make_unique<Impl>(make_model_runner(std::move(model), compute, options.chunk), std::move(options));
+  impl_ = std::make_unique<Impl>(make_model_runner(std::move(model), compute, rows), std::move(options), rows);
 }
 
 Engine::~Engine() = default;

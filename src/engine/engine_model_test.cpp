@@ -37,6 +37,10 @@ class TinyRunner final : public StepRunner {
     model_->forward(batch, histories, should_stop);
   }
   MatView<float> logits(std::size_t first, std::size_t rows) override { return model_->logits(first, rows); }
+  SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
+    return model_->encode(part, where);
+  }
+  MediaTokenIds media_tokens() const override { return model_->media_tokens(); }
   ThreadPool& pool() override { return model_->pool(); }
 
  private:

@@ -76,8 +76,8 @@ TEST(StepCosts, RowsOfPromptsFollowWhatStepsTake) {
   EXPECT_EQ(costs.rows_beside(256), 32U);
   costs.add(0, 1, 0.060);
   costs.add(256, 0, 256 * 0.006);
-  EXPECT_EQ(costs.rows_beside(256), 15U);
-  EXPECT_EQ(costs.rows_beside(10), 10U);
+  EXPECT_EQ(costs.rows_beside(256), 10U);
+  EXPECT_EQ(costs.rows_beside(9), 9U);
 }
 
 TEST(StopMatcher, FindsStopTextsInAnySplit) {

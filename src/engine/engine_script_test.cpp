@@ -300,7 +300,7 @@ TEST(EngineScript, BadRequestsAreRefusedBeforeAnythingIsBegun) {
   EXPECT_EQ(kind_of(request), ErrorKind::kBadInput);
   request = question("go");
   conversation_of(request).messages[0].content.push_back(MediaPart{MediaKind::kImage, "x", {}});
-  EXPECT_EQ(kind_of(request), ErrorKind::kUnsupported);
+  EXPECT_EQ(kind_of(request), ErrorKind::kBadInput);  // no picture
   request.prompt = TokenPrompt{{2, 100000}};
   EXPECT_EQ(kind_of(request), ErrorKind::kBadInput);
   EXPECT_THROW(engine->submit(question(std::string(300, 'x')), [](Event&&) {}), ContextLengthError);

@@ -31,7 +31,8 @@ class MediaSerials {
     const std::lock_guard lock(mutex_);
     Entry& entry = entries_[soft.get()];
     if (entry.soft.expired()) {
-      std::erase_if(entries_, [&](const auto& other) { return other.first != soft.get() && other.second.soft.expired(); });
+      std::erase_if(entries_,
+                    [&](const auto& other) { return other.first != soft.get() && other.second.soft.expired(); });
       entry = {soft, ++last_};
     }
     return entry.serial;

@@ -37,8 +37,7 @@ SharedSoftTokens MediaStore::image(const Compute& compute, std::span<const std::
                         [&] { return encoder.encode(compute, prepare_image(file, budget, where), kind, nullptr); });
 }
 
-SharedSoftTokens MediaStore::sound(const Compute& compute, std::span<const std::byte> file,
-                                   const std::string& where) {
+SharedSoftTokens MediaStore::sound(const Compute& compute, std::span<const std::byte> file, const std::string& where) {
   const AudioEncoder& encoder = model_->require_audio();
   return find_or_encode("sound\n", file, [&] { return encoder.encode(compute, decode_sound(file, where), nullptr); });
 }

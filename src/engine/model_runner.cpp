@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -6,6 +8,7 @@
 #include "chat/chat_template.h"
 #include "decoder/decoder.h"
 #include "engine/compute_context.h"
+#include "engine/media_store.h"
 #include "engine/step_runner.h"
 
 namespace carat {
@@ -14,9 +17,14 @@ namespace {
 class ModelRunner final : public StepRunner {
  public:
   ModelRunner(std::shared_ptr<const Model> model, const ComputeOptions& options, std::size_t chunk)
-      : model_(std::move(model)), context_(options), decoder_(config(), model_->weights()), scratch_(config(), chunk) {
+      : model_(std::move(model)),
+        context_(options),
+        media_(model_),
+        decoder_(config(), model_->weights()),
+        scratch_(config(), chunk) {
     for (const Tensor& tensor : model_->checkpoint().tensors()) files_.insert(tensor.file);
     const ModelConfig& model_config = model_->config();
+    if (model_->vision() != nullptr || model_->audio() != nullptr) media_context_.emplace(options);
     info_.architecture = model_config.architecture;
     info_.trained_context = config().context_length;
     info_.vocab = config().vocab;
@@ -47,6 +55,29 @@ class ModelRunner final : public StepRunner {
     return out;
   }
 
+  SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
+    const auto bytes = std::as_bytes(std::span(part.bytes));
+    switch (part.kind) {
+      case MediaKind::kImage: {
+        model_->require_vision();
+        ImageBudget budget = part.max_soft_tokens;
+        if (budget) budget = std::clamp<std::size_t>(*budget, 1, kLargestPicture);
+        const std::lock_guard lock(media_mutex_);
+        return media_.image(media_context_->compute(), bytes, budget, where);
+      }
+      case MediaKind::kAudio: {
+        model_->require_audio();
+        const std::lock_guard lock(media_mutex_);
+        return media_.sound(media_context_->compute(), bytes, where);
+      }
+      case MediaKind::kVideo:
+        break;
+    }
+    throw Error(ErrorKind::kUnsupported,
+                str(where, ": films are not taken here; send some of their frames as pictures."));
+  }
+  MediaTokenIds media_tokens() const override { return model_->media_tokens(); }
+
   ThreadPool& pool() override { return context_.compute().pool; }
 
  private:
@@ -54,6 +85,9 @@ class ModelRunner final : public StepRunner {
   std::set<const File*> files_;  // that the weights are read from
   ModelInfo info_;
   ComputeContext context_;
+  MediaStore media_;
+  std::mutex media_mutex_;                       // guards media_context_
+  std::optional<ComputeContext> media_context_;  // pictures are encoded while steps are computed
   Decoder decoder_;
   Scratch scratch_;
   AlignedBuffer<float> logits_;    // grown to the most rows asked for

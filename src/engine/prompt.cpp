@@ -58,15 +58,15 @@ json::value content_for_template(const Message& message) {
   return parts;
 }
 
-bool has_media(const Conversation& conversation) {
-  return std::ranges::any_of(conversation.messages, [](const Message& message) {
-    return std::ranges::any_of(message.content,
-                               [](const ContentPart& part) { return std::holds_alternative<MediaPart>(part); });
-  });
-}
-
-void refuse_media() {
-  throw Error(ErrorKind::kUnsupported, "this model can't take pictures, sound or video here; send text.");
+// In the order in which templates give them a place.
+std::vector<const MediaPart*> media_of(const Conversation& conversation) {
+  std::vector<const MediaPart*> media;
+  for (const Message& message : conversation.messages) {
+    for (const ContentPart& part : message.content) {
+      if (const auto* medium = std::get_if<MediaPart>(&part)) media.push_back(medium);
+    }
+  }
+  return media;
 }
 
 }  // namespace
@@ -105,16 +105,19 @@ json::value tools_for_template(const Conversation& conversation) {
   return tools;
 }
 
-PromptBuilder::PromptBuilder(const Tokenizer& tokenizer, const std::string& template_text)
-    : tokenizer_(tokenizer),
-      template_(template_text.empty() ? nullptr : std::make_unique<const ChatTemplate>(template_text)),
-      opens_turn_(tokenizer.vocab().size()) {
+PromptBuilder::PromptBuilder(StepRunner& runner, std::size_t most_rows)
+    : runner_(runner),
+      tokenizer_(runner.tokenizer()),
+      most_rows_(most_rows),
+      template_(runner.info().has_template ? std::make_unique<const ChatTemplate>(runner.info().chat_template)
+                                           : nullptr),
+      opens_turn_(tokenizer_.vocab().size()) {
   for (const std::string_view name : {"<|turn>", "<start_of_turn>"}) {
-    if (const auto id = tokenizer.vocab().find(name)) opens_turn_[static_cast<std::size_t>(*id)] = true;
+    if (const auto id = tokenizer_.vocab().find(name)) opens_turn_[static_cast<std::size_t>(*id)] = true;
   }
 }
 
-BuiltPrompt PromptBuilder::build(const Request& request) const {
+BuiltPrompt PromptBuilder::build(const Request& request) {
   BuiltPrompt prompt;
   if (const auto* conversation = std::get_if<Conversation>(&request.prompt)) {
     build_conversation(*conversation, prompt);
@@ -129,17 +132,20 @@ BuiltPrompt PromptBuilder::build(const Request& request) const {
     if (opens_turn_[id] && i > 0) prompt.borders.push_back(i);
   }
   prompt.borders.push_back(prompt.ids.size());
+  for (const PromptMedium& medium : prompt.media) {
+    const MediaSpan& span = medium.span;
+    for (std::size_t i = span.first; i < span.end(); ++i) prompt.keys[i] = serials_.key(span.soft, i - span.first);
+  }
   return prompt;
 }
 
-void PromptBuilder::build_conversation(const Conversation& conversation, BuiltPrompt& prompt) const {
+void PromptBuilder::build_conversation(const Conversation& conversation, BuiltPrompt& prompt) {
   if (template_ == nullptr) {
     throw Error(ErrorKind::kBadInput,
                 "this model has no chat template: it continues texts, it doesn't hold conversations. Ask it for a "
                 "completion.");
   }
   if (conversation.messages.empty()) throw Error(ErrorKind::kBadInput, "a conversation without messages.");
-  if (has_media(conversation)) refuse_media();
   RenderOptions options;
   options.enable_thinking = conversation.thinking.is_enabled;
   options.extra = conversation.template_options;
@@ -150,13 +156,13 @@ void PromptBuilder::build_conversation(const Conversation& conversation, BuiltPr
       template_->render(messages_for_template(conversation.messages), tools_for_template(conversation), options);
   prompt.ids = encode_segments(tokenizer_, text);
   if (prompt.ids.empty()) throw Error(ErrorKind::kBadInput, "the chat template makes an empty prompt of this.");
+  add_media(media_of(conversation), prompt);
   prompt.text = text.bytes();
   prompt.is_conversation = true;
   prompt.open_thought = open_thought(prompt.ids);
 }
 
-void PromptBuilder::build_text(const TextPrompt& text, BuiltPrompt& prompt) const {
-  if (!text.media.empty()) refuse_media();
+void PromptBuilder::build_text(const TextPrompt& text, BuiltPrompt& prompt) {
   const Vocab& vocab = tokenizer_.vocab();
   prompt.text = text.text;
   prompt.ids = tokenizer_.encode(text.text, {.add_bos = true, .parse_special = text.parses_special});
@@ -164,6 +170,31 @@ void PromptBuilder::build_text(const TextPrompt& text, BuiltPrompt& prompt) cons
   std::vector<std::int32_t>& ids = prompt.ids;
   if (ids.size() > 1 && vocab.bos() == ids[0] && ids[1] == ids[0]) ids.erase(ids.begin());
   if (ids.empty()) throw Error(ErrorKind::kBadInput, "an empty prompt, and the vocabulary has no token to begin with.");
+  std::vector<const MediaPart*> media;
+  for (const MediaPart& part : text.media) media.push_back(&part);
+  add_media(media, prompt);
+}
+
+void PromptBuilder::add_media(const std::vector<const MediaPart*>& media, BuiltPrompt& prompt) {
+  if (media.empty()) return;
+  std::vector<SharedSoftTokens> soft;
+  for (const MediaPart* part : media) {
+    const std::string where = str(media_name(part->kind), " ", soft.size() + 1);
+    soft.push_back(runner_.encode(*part, where));
+    const bool is_whole =
+        runner_.config().image_attention != ImageAttention::kCausal && part->kind != MediaKind::kAudio;
+    if (is_whole && soft.back()->count() > most_rows_) {
+      throw Error(ErrorKind::kBadInput, str(where, " takes ", soft.back()->count(), " tokens, the most is ", most_rows_,
+                                            ". Give it a smaller budget."));
+    }
+  }
+  MediaPrompt placed = expand_placeholders(prompt.ids, runner_.media_tokens(), soft);
+  prompt.ids = std::move(placed.ids);
+  for (MediaSpan& span : placed.media) {
+    const bool is_whole =
+        runner_.config().image_attention != ImageAttention::kCausal && span.soft->kind() != MediaKind::kAudio;
+    prompt.media.push_back({std::move(span), is_whole});
+  }
 }
 
 void PromptBuilder::build_tokens(const TokenPrompt& tokens, BuiltPrompt& prompt) const {

@@ -23,7 +23,7 @@ namespace carat {
 struct MediaPart {
   MediaKind kind = MediaKind::kImage;
   std::string bytes;
-  // Of a picture: the most soft tokens it may take; the model's own budget where absent. Dialects map `detail` to it.
+  // Of a picture: how many soft tokens it may take; absent: as few as keep its own resolution. Dialects map `detail`.
   std::optional<std::size_t> max_soft_tokens;
 };
 

@@ -13,6 +13,9 @@
 #include "chat/chat_template.h"
 #include "engine/byte_tokenizer.h"
 #include "engine/step_runner.h"
+#include "media/audio.h"
+#include "media/image.h"
+#include "model/media_tokens.h"
 
 namespace carat {
 namespace {
@@ -160,6 +163,8 @@ class ScriptRunner final : public StepRunner {
     info_.trained_context = script_.context;
     info_.vocab = config_.vocab;
     info_.has_template = true;
+    info_.sees_images = true;
+    info_.hears_audio = true;
     info_.chat_template = builtin_template("gemma4");
     info_.template_revision = template_revision(info_.chat_template);
   }
@@ -168,6 +173,21 @@ class ScriptRunner final : public StepRunner {
   const Tokenizer& tokenizer() const override { return tokenizer_; }
   const ModelInfo& info() const override { return info_; }
   bool is_intact() const override { return true; }
+  // Files are looked at, so that damaged ones are refused; what is in them doesn't matter.
+  SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
+    constexpr std::size_t kSoftTokens = 4;
+    const auto bytes = std::as_bytes(std::span(part.bytes));
+    if (part.kind == MediaKind::kImage) {
+      decode_image(bytes, where);
+    } else if (part.kind == MediaKind::kAudio) {
+      decode_sound(bytes, where);
+    } else {
+      throw Error(ErrorKind::kUnsupported, str(where, ": films are not taken here."));
+    }
+    return std::make_shared<const SoftTokens>(part.kind, kSoftTokens, 0);
+  }
+  MediaTokenIds media_tokens() const override { return find_media_tokens(tokenizer_.vocab()); }
+
   ThreadPool& pool() override { return pool_; }
 
   void forward(const Batch& batch, std::span<const TokenHistory> histories,

@@ -6,7 +6,7 @@ namespace carat {
 namespace {
 
 constexpr std::size_t kUnknown = 32;     // rows, before anything was measured
-constexpr double kPromptShare = 1.5;     // time for prompts, as a multiple of a step without them
+constexpr double kPromptShare = 1.0;     // time for prompts, as a multiple of a step without them
 constexpr double kWeightOfLatest = 0.2;  // of running means
 
 void add_to_mean(double& mean, double latest) {

@@ -10,7 +10,7 @@ class StepCosts {
   // A step that computed so many rows of prompts beside so many of answers.
   void add(std::size_t prompt_rows, std::size_t answer_rows, double seconds);
 
-  // As many rows of prompts as make a step about one and a half times longer than it is without them, at least kFewest.
+  // As many rows of prompts as make a step about twice as long as it is without them, at least kFewest.
   std::size_t rows_beside(std::size_t most) const;
 
   static constexpr std::size_t kFewest = 8;

@@ -5,10 +5,12 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "decoder/batch.h"
 #include "engine/answerer.h"
 #include "engine/compute_context.h"
+#include "engine/media_span.h"
 #include "model/model.h"
 
 namespace carat {
@@ -41,6 +43,13 @@ class StepRunner {
   // the caller's to change, until the next call. rows <= kLogitRows.
   static constexpr std::size_t kLogitRows = 32;
   virtual MatView<float> logits(std::size_t first, std::size_t rows) = 0;
+
+  // A picture or a sound as the model takes it. `where` begins messages. Any thread may ask, also while a step is
+  // computed. Throws Error(kUnsupported) where the model can't take it, Error(kBadInput) for a damaged file.
+  virtual SharedSoftTokens encode(const MediaPart& part, const std::string& where) = 0;
+  static constexpr std::size_t kLargestPicture = 1120;  // soft tokens
+  // The ids that stand for media in a prompt.
+  virtual MediaTokenIds media_tokens() const = 0;
 
   // For what the engine does between steps.
   virtual ThreadPool& pool() = 0;

@@ -17,13 +17,6 @@ double rate(std::size_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
-// How many of the prompt's tokens the session holds already; the last one has to go in again, for its logits.
-std::size_t held_prefix(const Session& session, std::span<const std::int32_t> prompt) {
-  const std::vector<std::int32_t>& held = session.tokens();
-  const auto [end, ignored] = std::mismatch(prompt.begin(), prompt.end(), held.begin(), held.end());
-  return std::min(static_cast<std::size_t>(end - prompt.begin()), prompt.size() - 1);
-}
-
 }  // namespace
 
 std::string_view finish_reason_name(FinishReason reason) {
@@ -46,10 +39,10 @@ double AnswerStats::generation_rate() const {
   return rate(generated_tokens, generation_seconds);
 }
 
-Answer generate_answer(Session& session, std::span<const std::int32_t> prompt, const AnswerOptions& options,
+Answer generate_answer(Session& session, const MediaPrompt& prompt, const AnswerOptions& options,
                        const std::function<void(std::int32_t)>& on_token, const std::function<bool()>& is_cancelled) {
-  if (prompt.size() > session.context()) {
-    throw Error(ErrorKind::kBadInput, str("the prompt has ", prompt.size(), " tokens, the context holds ",
+  if (prompt.ids.size() > session.context()) {
+    throw Error(ErrorKind::kBadInput, str("the prompt has ", prompt.ids.size(), " tokens, the context holds ",
                                           session.context(), ". Shorten it, or give a longer context with --ctx."));
   }
   const Vocab& vocab = session.model().tokenizer().vocab();
@@ -64,14 +57,19 @@ Answer generate_answer(Session& session, std::span<const std::int32_t> prompt, c
 
   Answer answer;
   AnswerStats& stats = answer.stats;
-  stats.prompt_tokens = prompt.size();
-  stats.reused_tokens = held_prefix(session, prompt);
+  stats.prompt_tokens = prompt.ids.size();
+  // The last token has to go in again, for its logits.
+  stats.reused_tokens = session.held_prefix(std::span(prompt.ids).first(prompt.ids.size() - 1), prompt.media);
   session.rewind(stats.reused_tokens);
+  std::vector<MediaSpan> media;  // of the rest
+  for (const MediaSpan& span : prompt.media) {
+    if (span.first >= stats.reused_tokens) media.push_back({span.first - stats.reused_tokens, span.soft});
+  }
 
   const Stopwatch prefill;
   std::span<const float> logits;
   try {
-    logits = session.append(prompt.subspan(stats.reused_tokens), is_cancelled);
+    logits = session.append(std::span(prompt.ids).subspan(stats.reused_tokens), media, is_cancelled);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kCancelled) throw;
     answer.finish_reason = FinishReason::kInterrupted;

@@ -42,8 +42,8 @@ struct Answer {
 
 // Brings the session to `prompt`, keeping what it already holds of it, and generates. on_token gets every token that
 // belongs to the answer, not the one that ends it. is_cancelled is asked for each token and each chunk of the prompt.
-// prompt is not empty. Throws Error(kBadInput) where it doesn't fit into the context.
-Answer generate_answer(Session& session, std::span<const std::int32_t> prompt, const AnswerOptions& options,
+// prompt has ids. Throws Error(kBadInput) where it doesn't fit into the context.
+Answer generate_answer(Session& session, const MediaPrompt& prompt, const AnswerOptions& options,
                        const std::function<void(std::int32_t)>& on_token,
                        const std::function<bool()>& is_cancelled = {});
 

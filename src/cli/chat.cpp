@@ -68,6 +68,9 @@ class Chat {
   void save(const std::string& argument);
   void load(const std::string& argument);
   void attach_file(const std::string& argument);
+  void attach_image(const std::string& argument);
+  void attach_audio(const std::string& argument);
+  void attach_medium(const MediaFile& file);
   void change_model(const std::string& argument);
   void copy(const std::string& argument);
   void thoughts(const std::string& argument);
@@ -79,6 +82,7 @@ class Chat {
   LineEditor editor_;
   json::array messages_;  // without the system message
   std::string attached_;  // files that go with the next message, ready to stand before it
+  std::vector<MediaFile> attached_media_;
   std::string last_thoughts_;
   AnswerStats last_stats_;
   bool is_leaving_ = false;
@@ -92,6 +96,8 @@ const std::vector<Chat::Command>& Chat::commands() {
       {"/regen", "", Completes::kNothing, "answer the last message again", &Chat::regenerate},
       {"/undo", "", Completes::kNothing, "forget the last message and its answer", &Chat::undo},
       {"/file", "FILE", Completes::kPaths, "send a text file along with the next message", &Chat::attach_file},
+      {"/image", "FILE [N]", Completes::kPaths, "send a picture along, of at most N soft tokens", &Chat::attach_image},
+      {"/audio", "FILE", Completes::kPaths, "send a sound along", &Chat::attach_audio},
       {"/copy", "", Completes::kNothing, "put the last answer into the clipboard", &Chat::copy},
       {"/system", "TEXT", Completes::kNothing, "set the system message; without TEXT: remove it", &Chat::set_system},
       {"/model", "MODEL", Completes::kPaths, "go on with another model", &Chat::change_model},
@@ -188,7 +194,9 @@ void Chat::handle(const std::string& message) {
 // A message of the person's, with what was attached to it.
 void Chat::add_message(const std::string& text) {
   if (!is_valid_utf8(text)) throw Error(ErrorKind::kBadInput, "the message is not UTF-8.");
-  messages_.push_back({{"role", "user"}, {"content", std::exchange(attached_, {}) + text}});
+  messages_.push_back(
+      {{"role", "user"},
+       {"content", content_with_media(std::exchange(attached_, {}) + text, std::exchange(attached_media_, {}))}});
 }
 
 void Chat::do_command(const std::string& line) {
@@ -222,9 +230,12 @@ void Chat::answer() {
       if (!options_.system.empty()) {
         messages.insert(messages.begin(), json::object{{"role", "system"}, {"content", options_.system}});
       }
-      reply = responder_->reply(messages, options_.think == "on", options_.answer, sink, is_cancelled);
+      const std::vector<SharedSoftTokens> media = responder_->load_media(messages);
+      reply = responder_->reply(messages, media, options_.think == "on", options_.answer, sink, is_cancelled);
     } else {
-      const json::string& text = messages_.back().at("content").as_string();
+      const json::value& content = messages_.back().at("content");
+      if (!content.is_string()) throw Error(ErrorKind::kUnsupported, "a base model takes no pictures and sounds.");
+      const json::string& text = content.get_string();
       reply = responder_->complete(text, options_.is_raw, options_.answer, sink, is_cancelled);
     }
     printer.finish();
@@ -351,6 +362,31 @@ void Chat::attach_file(const std::string& argument) {
   say(str(printable(argument), " (", text.size(), " bytes) goes with the next message."));
 }
 
+void Chat::attach_image(const std::string& argument) {
+  MediaFile file{MediaKind::kImage, argument};
+  // A last word that is a budget is one.
+  const std::size_t blank = argument.find_last_of(" \t");
+  if (blank != std::string::npos && argument.find_first_not_of("0123456789", blank + 1) == std::string::npos) {
+    file.budget = argument.substr(blank + 1);
+    file.path = trimmed(argument.substr(0, blank));
+  }
+  attach_medium(file);
+}
+
+void Chat::attach_audio(const std::string& argument) {
+  attach_medium({MediaKind::kAudio, argument});
+}
+
+// Encoded at once, so that what is wrong with it shows now; it is not encoded again for the answer.
+void Chat::attach_medium(const MediaFile& file) {
+  if (file.path.empty()) throw Error(ErrorKind::kBadInput, "the command takes the name of a file.");
+  MediaFile found = file;
+  found.path = expand_home(file.path);
+  const SharedSoftTokens soft = responder_->load(found);
+  attached_media_.push_back(found);
+  say(str(printable(file.path), " (", soft->count(), " tokens) goes with the next message."));
+}
+
 void Chat::change_model(const std::string& argument) {
   if (argument.empty()) throw Error(ErrorKind::kBadInput, "/model takes a model: a file, a folder or a name.");
   auto responder = open_model_(expand_home(argument));  // the old one stays if this fails
@@ -388,8 +424,9 @@ void Chat::load(const std::string& argument) {
     if (entry == nullptr) throw bad();
     for (const char* key : {"role", "content"}) {
       const json::value* member = find_member(*entry, key);
-      if (member == nullptr || !member->is_string()) throw bad();
+      if (member == nullptr || !is_message_content(*member)) throw bad();
     }
+    if (!entry->at("role").is_string()) throw bad();
   }
   const json::value* system = find_member(*object, "system");
   if (system != nullptr && !system->is_string()) throw bad();

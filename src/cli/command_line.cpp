@@ -126,6 +126,7 @@ void define_commands(CLI::App& root, Action& action) {
   define_run(root, action);
   define_show(root, action);
   define_perplexity(root, action);
+  define_transcribe(root, action);
   define_bench(root, action);
   define_convert(root, action);
   define_debug(root, action);

@@ -12,6 +12,8 @@ void define_debug(CLI::App& root, Action& action) {
   define_debug_parse(debug, action);
   define_debug_logits(debug, action);
   define_debug_generate(debug, action);
+  define_debug_encode(debug, action);
+  define_debug_hear(debug, action);
 }
 
 }  // namespace carat

@@ -24,5 +24,8 @@ void define_debug_parse(CLI::App& debug, Action& action);
 // debug_model.cpp
 void define_debug_logits(CLI::App& debug, Action& action);
 void define_debug_generate(CLI::App& debug, Action& action);
+// debug_media.cpp
+void define_debug_encode(CLI::App& debug, Action& action);
+void define_debug_hear(CLI::App& debug, Action& action);
 
 }  // namespace carat

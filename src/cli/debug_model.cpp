@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "cli/debug.h"
 #include "cli/json_lines.h"
+#include "cli/media_files.h"
 #include "cli/npy.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
@@ -20,6 +21,7 @@ struct ModelOptions {
   std::string out;
   std::string assistant;
   std::size_t max_tokens = 16;
+  MediaFlags media{};
   ComputeFlags compute{.activations = "f32", .kv_type = "f32"};
 };
 
@@ -30,18 +32,32 @@ std::vector<std::int32_t> read_tokens(const std::string& file) {
   return ids;
 }
 
+std::shared_ptr<const Model> load_model(const ModelOptions& options) {
+  return Model::load(options.model, {.mmproj = options.media.mmproj});
+}
+
 // A session for `tokens` tokens, if --ctx says nothing else.
 Session make_session(const ModelOptions& options, std::size_t tokens) {
   SessionOptions session = session_options(options.compute);
   if (session.context == 0) session.context = tokens;
-  return {Model::load(options.model), compute_options(options.compute), session};
+  return {load_model(options), compute_options(options.compute), session};
+}
+
+// The media that were given, in the places that the ids have for them.
+std::vector<MediaSpan> place_media(const ModelOptions& options, const Session& session,
+                                   std::span<const std::int32_t> ids) {
+  if (options.media.files.empty()) return {};
+  MediaStore store(session.shared_model());
+  std::vector<SharedSoftTokens> media;
+  for (const MediaFile& file : options.media.files) media.push_back(load_medium(store, session.compute(), file));
+  return fill_placeholders(ids, session.model().media_tokens(), media);
 }
 
 void run_logits(const ModelOptions& options) {
   const std::vector<std::int32_t> ids = read_tokens(options.tokens);
   Session session = make_session(options, ids.size());
   NpyWriter writer(options.out, ids.size(), session.model().config().decoder.vocab);
-  session.append_all_logits(ids, [&](std::size_t, MatView<const float> logits) {
+  session.append_all_logits(ids, place_media(options, session, ids), [&](std::size_t, MatView<const float> logits) {
     for (std::size_t row = 0; row < logits.rows(); ++row) writer.append(logits.row(row));
   });
   writer.finish();
@@ -55,7 +71,7 @@ void run_generate(const ModelOptions& options) {
     lookahead = std::make_unique<Lookahead>(session, Assistant::load(options.assistant, session.model()));
   }
   json::array generated;
-  std::span<const float> logits = session.append(ids);
+  std::span<const float> logits = session.append(ids, place_media(options, session, ids));
   while (generated.size() < options.max_tokens) {
     const auto best = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
     generated.push_back(best);
@@ -70,6 +86,7 @@ CLI::App& add_model_command(CLI::App& debug, ModelOptions& options, const char* 
   CLI::App& verb = add_verb(debug, name, what, example);
   add_model(verb, options.model);
   verb.add_option("--tokens", options.tokens, "A JSON array of token ids; - for stdin")->required()->type_name("FILE");
+  add_media_flags(verb, options.media);
   add_compute_flags(verb, options.compute);
   return verb;
 }

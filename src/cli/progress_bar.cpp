@@ -17,6 +17,18 @@ constexpr std::size_t kBarColumns = 24;
 constexpr double kTerminalInterval = 0.1;  // seconds between two drawings
 constexpr double kJsonInterval = 1.0;
 
+std::string amount_text(ProgressBar::Unit unit, std::uint64_t amount) {
+  return unit == ProgressBar::Unit::kBytes ? bytes_text(amount) : duration_text(static_cast<double>(amount));
+}
+
+// How fast it goes, against the clock where it is seconds that are worked off.
+std::string rate_text(ProgressBar::Unit unit, double rate) {
+  if (unit == ProgressBar::Unit::kBytes) return bytes_text(static_cast<std::uint64_t>(rate)) + "/s";
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(1) << rate << "x real time";
+  return out.str();
+}
+
 }  // namespace
 
 std::string bytes_text(std::uint64_t bytes) {
@@ -39,12 +51,18 @@ std::string duration_text(double seconds) {
   return str(whole / 3600, " h ", whole / 60 % 60, " min");
 }
 
-ProgressBar::ProgressBar(std::string label, bool is_json)
+ProgressBar::ProgressBar(std::string label, bool is_json, Unit unit)
     : label_(std::move(label)),
-      style_(is_json ? Style::kJson : (stderr_is_terminal() ? Style::kTerminal : Style::kSilent)) {}
+      style_(is_json ? Style::kJson : (stderr_is_terminal() ? Style::kTerminal : Style::kSilent)),
+      unit_(unit) {}
 
 ProgressBar::~ProgressBar() {
+  clear();
+}
+
+void ProgressBar::clear() {
   if (style_ == Style::kTerminal && has_drawn_) write_stderr("\r\x1b[K");
+  drawn_at_ = -1;
 }
 
 void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
@@ -66,8 +84,8 @@ void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
   const double share = total == 0 ? 1 : std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
   const auto filled = static_cast<std::size_t>(share * kBarColumns);
   std::string line = str("\r\x1b[K", label_, " [", std::string(filled, '='), std::string(kBarColumns - filled, ' '),
-                         "] ", static_cast<int>(share * 100), "%  ", bytes_text(done), " of ", bytes_text(total), "  ",
-                         bytes_text(static_cast<std::uint64_t>(rate)), "/s");
+                         "] ", static_cast<int>(share * 100), "%  ", amount_text(unit_, done), " of ",
+                         amount_text(unit_, total), "  ", rate_text(unit_, rate));
   if (rate > 0 && done < total) line += str("  ", duration_text(static_cast<double>(total - done) / rate), " left");
   write_stderr(line);
 }

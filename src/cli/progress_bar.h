@@ -16,8 +16,9 @@ namespace carat {
 class ProgressBar {
  public:
   enum class Style { kTerminal, kJson, kSilent };
-  // label: what stands before the bar.
-  ProgressBar(std::string label, bool is_json);
+  enum class Unit { kBytes, kSeconds };  // kSeconds: of a recording or a film
+  // label: what stands before the bar. unit: of update()'s numbers.
+  ProgressBar(std::string label, bool is_json, Unit unit = Unit::kBytes);
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -27,11 +28,15 @@ class ProgressBar {
     return [this](std::uint64_t done, std::uint64_t total) { update(done, total); };
   }
   double seconds() const { return watch_.seconds(); }
+  bool is_interrupted() const { return interrupt_.is_interrupted(); }
+  // Takes the bar off the terminal until the next update, so that something else can be written there.
+  void clear();
 
  private:
   InterruptGuard interrupt_;
   std::string label_;
   Style style_;
+  Unit unit_;
   Stopwatch watch_;
   double drawn_at_ = -1;  // seconds
   std::uint64_t first_done_ = 0;

@@ -44,7 +44,8 @@ Responder::Responder(std::shared_ptr<const Model> model, const ComputeOptions& c
     : template_(model->chat_template().empty()
                     ? nullptr
                     : std::make_unique<const ChatTemplate>(std::string(model->chat_template()))),
-      session_(std::move(model), compute, options) {}
+      session_(model, compute, options),
+      store_(std::move(model)) {}
 
 Responder::~Responder() = default;
 
@@ -52,8 +53,14 @@ bool Responder::has_template() const {
   return template_ != nullptr;
 }
 
-Reply Responder::reply(const json::array& messages, bool thinks, const AnswerOptions& options, const ReplySink& sink,
-                       const std::function<bool()>& is_cancelled) {
+std::vector<SharedSoftTokens> Responder::load_media(const json::array& messages) {
+  std::vector<SharedSoftTokens> media;
+  for (const MediaFile& file : media_of(messages)) media.push_back(load(file));
+  return media;
+}
+
+Reply Responder::reply(const json::array& messages, std::span<const SharedSoftTokens> media, bool thinks,
+                       const AnswerOptions& options, const ReplySink& sink, const std::function<bool()>& is_cancelled) {
   const Tokenizer& tokenizer = session_.model().tokenizer();
   const Vocab& vocab = tokenizer.vocab();
   RenderOptions render;
@@ -75,7 +82,11 @@ Reply Responder::reply(const json::array& messages, bool thinks, const AnswerOpt
     }
     collector.parsed(parser.take());
   };
-  reply.answer = generate_answer(session_, encode_segments(tokenizer, prompt), options, on_token, is_cancelled);
+  const std::vector<std::int32_t> ids = encode_segments(tokenizer, prompt);
+  const MediaTokenIds media_tokens = session_.model().media_tokens();
+  reply.answer =
+      generate_answer(session_, media.empty() ? MediaPrompt{ids, {}} : expand_placeholders(ids, media_tokens, media),
+                      options, on_token, is_cancelled);
   parser.push(detokenizer.flush());
   parser.finish();
   collector.parsed(parser.take());
@@ -94,7 +105,7 @@ Reply Responder::complete(std::string_view text, bool parses_special, const Answ
   Collector collector(reply, sink);
   Detokenizer detokenizer(vocab, {.skip_special = true});
   const auto on_token = [&](std::int32_t id) { collector.content(detokenizer.push(id)); };
-  reply.answer = generate_answer(session_, prompt, options, on_token, is_cancelled);
+  reply.answer = generate_answer(session_, {prompt, {}}, options, on_token, is_cancelled);
   collector.content(detokenizer.flush());
   return reply;
 }

@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "base/json.h"
 #include "cli/answer.h"
+#include "cli/media_files.h"
 #include "engine/session.h"
 
 namespace carat {
@@ -36,10 +38,15 @@ class Responder {
   // True for an instruction model: one with a template.
   bool has_template() const;
   const Session& session() const { return session_; }
+  // What the model sees or hears of a file; known files are not encoded again. Throws as MediaStore.
+  SharedSoftTokens load(const MediaFile& file) { return load_medium(store_, session_.compute(), file); }
+  // The same for all files of a conversation, in the order of their places.
+  std::vector<SharedSoftTokens> load_media(const json::array& messages);
 
-  // Answers a conversation, [{role, content}]. What the session holds of it from the last time is not read again.
-  Reply reply(const json::array& messages, bool thinks, const AnswerOptions& options, const ReplySink& sink,
-              const std::function<bool()>& is_cancelled = {});
+  // Answers a conversation, [{role, content}]. media: for the parts {"type": "image"} and so on of the messages, in
+  // their order. What the session holds of it from the last time is not read again.
+  Reply reply(const json::array& messages, std::span<const SharedSoftTokens> media, bool thinks,
+              const AnswerOptions& options, const ReplySink& sink, const std::function<bool()>& is_cancelled = {});
   // Continues a text, without a template. parses_special: text such as <|turn> means the token.
   Reply complete(std::string_view text, bool parses_special, const AnswerOptions& options, const ReplySink& sink,
                  const std::function<bool()>& is_cancelled = {});
@@ -47,6 +54,7 @@ class Responder {
  private:
   std::unique_ptr<const ChatTemplate> template_;  // null for a base model
   Session session_;
+  MediaStore store_;
 };
 
 }  // namespace carat

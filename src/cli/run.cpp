@@ -76,12 +76,17 @@ void answer_once(Responder& responder, const RunOptions& options, const std::str
 
   Reply reply;
   if (options.is_raw || !responder.has_template()) {
+    if (!options.media.files.empty()) {
+      throw Error(ErrorKind::kUnsupported, options.is_raw ? "--raw takes no pictures and sounds."
+                                                          : "a base model takes no pictures and sounds.");
+    }
     reply = responder.complete(prompt, options.is_raw, options.answer, sink);
   } else {
     json::array messages;
     if (!options.system.empty()) messages.push_back({{"role", "system"}, {"content", options.system}});
-    messages.push_back({{"role", "user"}, {"content", prompt}});
-    reply = responder.reply(messages, options.think == "on", options.answer, sink);
+    messages.push_back({{"role", "user"}, {"content", content_with_media(prompt, options.media.files)}});
+    const std::vector<SharedSoftTokens> media = responder.load_media(messages);
+    reply = responder.reply(messages, media, options.think == "on", options.answer, sink);
   }
 
   if (options.is_json_lines) {
@@ -101,8 +106,11 @@ void run_model(const RunOptions& options) {
   const bool is_interactive = !options.prompt && !is_for_scripts && stdin_is_terminal();
   // The prompt first: a mistake in it shows before a large model is touched.
   const std::string prompt = is_interactive ? std::string() : whole_prompt(options);
+  if (is_interactive && !options.media.files.empty()) {
+    throw UsageError("pictures and sounds go with a PROMPT; in a chat, give them with /image and /audio");
+  }
   const auto open_model = [&options](const std::string& name) {
-    const auto model = Model::load(name);
+    const auto model = Model::load(name, {.mmproj = options.media.mmproj});
     validate(options.answer.sampling, model->config().decoder.vocab);
     return std::make_unique<Responder>(model, compute_options(options.compute), session_options(options.compute));
   };
@@ -134,6 +142,7 @@ void define_run(CLI::App& root, Action& action) {
       ->check(CLI::Range(std::size_t{1}, kMaxContext))
       ->type_name("N");
   verb.add_flag("--ignore-eos", options->answer.ignores_end, "Never end an answer before --max-tokens");
+  add_media_flags(verb, options->media);
   add_sampling_flags(verb, options->answer.sampling);
   constexpr const char* kGroup = "Output";
   verb.add_flag("--stats", options->has_stats, "Print speed and memory to stderr")->group(kGroup);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/answer.h"
+#include "cli/media_files.h"
 #include "cli/options.h"
 
 namespace carat {
@@ -15,6 +16,7 @@ struct RunOptions {
   std::string system;
   std::string think = "off";
   std::string color = "auto";
+  MediaFlags media;
   AnswerOptions answer;
   ComputeFlags compute;
   bool is_raw = false;

@@ -228,6 +228,9 @@ Session::~Session() = default;
 const Model& Session::model() const {
   return *impl_->model;
 }
+const std::shared_ptr<const Model>& Session::shared_model() const {
+  return impl_->model;
+}
 std::size_t Session::context() const {
   return impl_->session_options.context;
 }

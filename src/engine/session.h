@@ -34,6 +34,7 @@ class Session {
   ~Session();
 
   const Model& model() const;
+  const std::shared_ptr<const Model>& shared_model() const;
   std::size_t context() const;                      // most tokens
   std::size_t chunk() const;                        // most tokens that go through the model at once
   std::size_t position() const;                     // tokens held

@@ -1,0 +1,43 @@
+// Pictures, sounds and films named on the command line, in the order in which they were given.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "engine/media_store.h"
+
+namespace carat {
+
+struct MediaFile {
+  MediaKind kind = MediaKind::kImage;
+  std::string path;
+  std::string budget = "280";  // of an image
+};
+
+struct MediaFlags {
+  std::vector<MediaFile> files;
+  std::string mmproj;
+};
+
+// --mmproj FILE.
+void add_mmproj(CLI::App& verb, std::string& mmproj);
+// The same with --image FILE and --budget N behind it, and --audio FILE, each as often as one likes.
+void add_media_flags(CLI::App& verb, MediaFlags& flags);
+
+// A file that a person named. Throws Error(kBadInput) whatever is wrong with it: exit code 3 is for models.
+std::vector<std::byte> read_media_file(const std::string& path);
+
+// What the model sees or hears of a file. Throws as MediaStore.
+SharedSoftTokens load_medium(MediaStore& store, const Compute& compute, const MediaFile& file);
+
+// The content of a message with media, for a template and for /save: pictures before the text, sounds after it, as the
+// models want it, each group in its order. A part for a file is {"type", "path", "budget"}.
+json::value content_with_media(const std::string& text, const std::vector<MediaFile>& files);
+// The files of a conversation's parts, in the order of their places in the prompt.
+std::vector<MediaFile> media_of(const json::array& messages);
+// True for a text, and for an array of parts as content_with_media makes them.
+bool is_message_content(const json::value& content);
+
+}  // namespace carat

@@ -1,0 +1,165 @@
+// `carat transcribe`: speech to text, with timestamps.
+#include <algorithm>
+
+#include "audio/audio_encoder.h"
+#include "audio/config.h"
+#include "base/error.h"
+#include "chat/speech_prompt.h"
+#include "chat/transcript.h"
+#include "cli/command.h"
+#include "cli/media_files.h"
+#include "cli/options.h"
+#include "cli/progress_bar.h"
+#include "cli/responder.h"
+#include "cli/terminal.h"
+#include "media/audio.h"
+#include "media/speech_pieces.h"
+
+namespace carat {
+
+namespace {
+
+constexpr std::size_t kCarriedWords = 12;  // of the piece before, told to the model
+// Nobody says more: at three words a second and two tokens a word. What goes on longer is a model that repeats itself.
+constexpr double kMaxTokensPerSecond = 12;
+constexpr std::size_t kMaxTokensMore = 32;
+
+struct TranscribeOptions {
+  std::string model;
+  std::string file;
+  std::string mmproj;
+  std::string language;
+  std::string translate;
+  std::string format = "text";
+  std::string raw;  // of samples without a header
+  std::size_t rate = kSoundRate;
+  std::size_t channels = 1;
+  ComputeFlags compute;
+};
+
+std::vector<float> read_sound(const TranscribeOptions& options) {
+  const bool is_stdin = options.file == "-";
+  const std::string piped = is_stdin ? read_stdin() : std::string();
+  const std::vector<std::byte> stored = is_stdin ? std::vector<std::byte>() : read_media_file(options.file);
+  const std::span<const std::byte> bytes = is_stdin ? std::as_bytes(std::span(piped)) : std::span(stored);
+  const std::string name = is_stdin ? "standard input" : printable(options.file, 4096);
+  if (options.raw.empty()) return decode_sound(bytes, name);
+  const PcmType type = options.raw == "s16le" ? PcmType::kS16 : options.raw == "s32le" ? PcmType::kS32 : PcmType::kF32;
+  return decode_pcm(bytes, {type, options.rate, options.channels}, name);
+}
+
+// What is said in one piece.
+SpeechText transcribe_piece(Responder& responder, const AudioEncoder& encoder, std::span<const float> sound,
+                            const SpeechTask& task, std::string_view previous_words,
+                            const std::function<bool()>& is_cancelled) {
+  const Session& session = responder.session();
+  if (!has_sound(sound)) return {};
+  const auto soft = std::make_shared<const SoftTokens>(encoder.encode(session.compute(), sound, nullptr));
+  const json::array messages{json::object{
+      {"role", "user"},
+      {"content", json::array{json::object{{"type", "text"}, {"text", speech_prompt(task, previous_words)}},
+                              json::object{{"type", "audio"}}}}}};
+  AnswerOptions answer;
+  answer.sampling.temperature = 0;  // as the models were measured
+  const double seconds = static_cast<double>(sound.size()) / kSoundRate;
+  const auto once = static_cast<std::size_t>(seconds * kMaxTokensPerSecond) + kMaxTokensMore;
+  answer.max_tokens = task.translation.empty() ? once : 2 * once;
+  return parse_speech_answer(task, responder.reply(messages, {&soft, 1}, false, answer, {}, is_cancelled).content);
+}
+
+// Writes a transcript as it grows: subtitles and plain text piece by piece, JSON at the end.
+class TranscriptWriter {
+ public:
+  explicit TranscriptWriter(std::string format) : format_(std::move(format)) {
+    if (format_ == "vtt") write_stdout(kVttHeader);
+  }
+
+  void add(const TranscriptSegment& segment) {
+    if (shown_text(segment).empty()) return;
+    ++cues_;
+    if (format_ == "srt") write_stdout(srt_cue(cues_, segment));
+    if (format_ == "vtt") write_stdout(vtt_cue(segment));
+    if (format_ == "text") write_stdout(shown_text(segment) + "\n");
+  }
+  void finish(const Transcript& transcript) const {
+    if (format_ == "json") write_stdout(json::serialize(transcript_json(transcript)) + "\n");
+  }
+
+ private:
+  std::string format_;
+  std::size_t cues_ = 0;
+};
+
+void run_transcribe(const TranscribeOptions& options) {
+  Transcript transcript;
+  if (!options.language.empty()) transcript.language = language_name(options.language);
+  if (!options.translate.empty()) transcript.translation = language_name(options.translate);
+  const SpeechTask task{transcript.language, transcript.translation};
+  const std::vector<float> sound = read_sound(options);
+  const auto model = Model::load(options.model, {.mmproj = options.mmproj});
+  const AudioEncoder& encoder = model->require_audio();
+  Responder responder(model, compute_options(options.compute), session_options(options.compute));
+  if (!responder.has_template()) {
+    throw Error(ErrorKind::kUnsupported, str(model->path().string(),
+                                             ": is a base model, which can't be asked to transcribe. Take an "
+                                             "instruction-tuned one, whose name ends in -it."));
+  }
+
+  TranscriptWriter writer(options.format);
+  ProgressBar progress("transcribing", false, ProgressBar::Unit::kSeconds);
+  const std::size_t seconds = sound.size() / kSoundRate;
+  transcript.duration = static_cast<double>(sound.size()) / kSoundRate;
+  std::string previous_words;
+  for (const SoundPiece& piece : cut_at_silences(sound, kMaxSoundSamples)) {
+    progress.update(piece.begin / kSoundRate, seconds);
+    const std::span<const float> samples = std::span(sound).subspan(piece.begin, piece.end - piece.begin);
+    SpeechText said =
+        transcribe_piece(responder, encoder, samples, task, previous_words, [&] { return progress.is_interrupted(); });
+    progress.update(piece.end / kSoundRate, seconds);  // ends here where it was interrupted
+    progress.clear();
+    previous_words = last_words(said.transcript, kCarriedWords);
+    TranscriptSegment segment{static_cast<double>(piece.begin) / kSoundRate,
+                              static_cast<double>(piece.end) / kSoundRate, std::move(said.transcript),
+                              std::move(said.translation)};
+    writer.add(segment);
+    transcript.segments.push_back(std::move(segment));
+  }
+  writer.finish(transcript);
+}
+
+}  // namespace
+
+void define_transcribe(CLI::App& root, Action& action) {
+  auto options = std::make_shared<TranscribeOptions>();
+  CLI::App& verb = add_verb(root, "transcribe", "Write down what is said in a recording, of any length up to an hour",
+                            "carat transcribe model.gguf talk.mp3 --language German --format srt > talk.srt");
+  add_model(verb, options->model);
+  verb.add_option("FILE", options->file, "A WAV, FLAC, OGG, MP3 or AIFF file; - for standard input")
+      ->required()
+      ->type_name("FILE");
+  add_mmproj(verb, options->mmproj);
+  verb.add_option("--language", options->language, "What is spoken, by name or code (default: the model finds out)")
+      ->type_name("NAME");
+  verb.add_option("--translate", options->translate, "Translate into this language")->type_name("NAME");
+  verb.add_option("--format", options->format, "How to write it; times are those of pieces of up to 30 s")
+      ->check(CLI::IsMember({"text", "json", "srt", "vtt"}))
+      ->capture_default_str();
+  constexpr const char* kGroup = "Samples without a header";
+  verb.add_option("--raw", options->raw, "FILE holds bare samples of this type, little-endian")
+      ->check(CLI::IsMember({"s16le", "s32le", "f32le"}))
+      ->group(kGroup);
+  verb.add_option("--rate", options->rate, "Samples a second, with --raw")
+      ->check(CLI::Range(std::size_t{4'000}, std::size_t{192'000}))
+      ->type_name("HZ")
+      ->capture_default_str()
+      ->group(kGroup);
+  verb.add_option("--channels", options->channels, "Channels, interleaved, with --raw")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{8}))
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(kGroup);
+  add_compute_flags(verb, options->compute);
+  set_action(verb, action, options, run_transcribe);
+}
+
+}  // namespace carat

@@ -1,0 +1,161 @@
+"""Pictures and sounds through the binary: golden logits from the files on, transcripts, refusals."""
+
+import json
+import struct
+import wave
+
+import numpy
+import pytest
+
+from conftest import GOLDEN, TESTS, output_of, read_safetensors, run_carat, saying
+
+SHORT = GOLDEN / "media" / "audio" / "short.wav"
+MEDIUM = GOLDEN / "media" / "audio" / "medium.wav"
+E_MODEL = GOLDEN / "vision-e" / "model"
+HELLO = 9259
+
+
+@pytest.fixture(scope="module")
+def media_model(tokenizer, tmp_path_factory):
+    """Gemma 4's tokenizer and template over the tiny E model, with its eyes and ears; it says what a strong
+    --logit-bias makes it say."""
+    folder = tmp_path_factory.mktemp("media-model")
+    vocab = 262144
+    config = json.loads((E_MODEL / "config.json").read_text())
+    config["text_config"]["vocab_size"] = config["text_config"]["vocab_size_per_layer_input"] = vocab
+    ids = {"image_token_id": 258880, "audio_token_id": 258881, "video_token_id": 258884, "boi_token_id": 255999,
+           "eoi_token_id": 258882, "boa_token_id": 256000, "eoa_token_id": 258883, "eoa_token_index": 258883}
+    (folder / "config.json").write_text(json.dumps(config | ids))
+
+    data = (E_MODEL / "model.safetensors").read_bytes()
+    (header_bytes,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + header_bytes])
+    weights = data[8 + header_bytes:]
+    # The tables by token go to the end, their rows repeated as often as the larger vocabulary asks for.
+    for name in ("embed_tokens", "embed_tokens_per_layer"):
+        entry = header[f"model.language_model.{name}.weight"]
+        begin, end = entry["data_offsets"]
+        header[f"unused.{name}"] = {"dtype": "I8", "shape": [end - begin], "data_offsets": [begin, end]}
+        times = vocab // entry["shape"][0]
+        entry["shape"][0] = vocab
+        entry["data_offsets"] = [len(weights), len(weights) + (end - begin) * times]
+        weights += weights[begin:end] * times
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + weights)
+    (folder / "tokenizer.json").symlink_to(tokenizer)
+    (folder / "chat_template.jinja").symlink_to(TESTS / "data" / "gemma4-chat-template.jinja")
+    return folder
+
+
+def write_wav(path, seconds, rate=16000):
+    """Tones in bursts of half a second, with pauses of a third."""
+    t = numpy.arange(int(seconds * rate)) / rate
+    voice = numpy.sin(2 * numpy.pi * 300 * t) * (t % (5 / 6) < 0.5)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((voice * 12000).astype("<i2").tobytes())
+    return path
+
+
+def test_picture_and_sound_in_one_prompt(tmp_path):
+    folder = GOLDEN / "multimodal-e"
+    expected = read_safetensors(folder / "expected.safetensors")
+    ids = tmp_path / "ids.json"
+    ids.write_text(json.dumps(read_safetensors(folder / "inputs.safetensors")["input_ids"].tolist()))
+    media = ["--image", GOLDEN / "media" / "images" / "wide.png", "--budget", 70, "--audio", MEDIUM]
+    out = tmp_path / "logits.npy"
+    output_of("debug", "logits", E_MODEL, "--tokens", ids, *media, "--out", out)
+    # The case's own bound where the picture is resized from its file.
+    assert numpy.abs(numpy.load(out) - expected["logits"]).max() <= 0.2
+    greedy = output_of("debug", "generate", E_MODEL, "--tokens", ids, "--max-tokens", 16, *media)
+    assert json.loads(greedy) == expected["greedy_ids"].tolist()
+
+    # Media that find no place, or places that find none.
+    done = run_carat("debug", "logits", E_MODEL, "--tokens", ids, "--audio", MEDIUM, "--out", out)
+    assert done.returncode == 4 and "image" in done.stderr
+    done = run_carat("debug", "logits", E_MODEL, "--tokens", ids, *media, "--audio", MEDIUM, "--out", out)
+    assert done.returncode == 4 and "3 media" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["short", "medium", "long"])
+def test_encode_a_sound(name, tmp_path):
+    out = tmp_path / "soft.npy"
+    output_of("debug", "encode", E_MODEL, "--audio", GOLDEN / "media" / "audio" / f"{name}.wav", "--out", out)
+    expected = read_safetensors(GOLDEN / "audio" / "expected.safetensors")[f"{name}.soft_tokens"]
+    soft = numpy.load(out)
+    assert soft.shape == expected.shape
+    assert numpy.abs(soft - expected).max() <= 0.003
+
+
+def test_hear(tmp_path):
+    out = tmp_path / "mel.png"
+    output_of("debug", "hear", E_MODEL, "--audio", SHORT, "--out", out)
+    png = out.read_bytes()
+    assert png.startswith(b"\x89PNG")
+    assert struct.unpack(">II", png[16:24]) == (30, 128)
+
+
+def test_models_without_ears_say_so(tmp_path):
+    out = tmp_path / "soft.npy"
+    done = run_carat("debug", "encode", GOLDEN / "text-e2b" / "model", "--audio", SHORT, "--out", out)
+    assert done.returncode != 0
+    assert "can't hear" in done.stderr and "--mmproj" in done.stderr
+
+
+def test_run_with_sounds(media_model):
+    answer = output_of("run", media_model, "What is said?", "--audio", SHORT, "--audio", MEDIUM, "--max-tokens", 2,
+                       *saying(HELLO), "--json")
+    answer = json.loads(answer)
+    assert answer["content"] == "HelloHello"
+    alone = json.loads(output_of("run", media_model, "What is said?", "--max-tokens", 2, *saying(HELLO), "--json"))
+    # 8 and 63 soft tokens, each sound between its two marks.
+    assert answer["prompt_tokens"] - alone["prompt_tokens"] == 8 + 2 + 63 + 2
+
+
+def test_transcribe_a_long_recording(media_model, tmp_path):
+    recording = write_wav(tmp_path / "long.wav", 40)
+    transcript = json.loads(output_of("transcribe", media_model, recording, "--format", "json", "--language", "de"))
+    assert transcript["duration"] == 40 and transcript["language"] == "German"
+    segments = transcript["segments"]
+    assert len(segments) == 2
+    assert segments[0]["start"] == 0 and segments[-1]["end"] == 40
+    for before, after in zip(segments, segments[1:]):
+        assert before["end"] == after["start"]
+        assert after["start"] - before["start"] <= 30
+        assert after["start"] % (5 / 6) > 0.5  # in a pause
+
+
+def test_subtitles(media_model, tmp_path):
+    recording = write_wav(tmp_path / "short.wav", 1.5)
+    srt = output_of("transcribe", media_model, recording, "--format", "srt")
+    vtt = output_of("transcribe", media_model, recording, "--format", "vtt", "--translate", "French")
+    assert srt.startswith("1\n00:00:00,000 --> 00:00:01,500\n")
+    assert vtt.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n")
+
+
+def test_transcribe_from_a_pipe(media_model, tmp_path):
+    recording = write_wav(tmp_path / "short.wav", 1.5, rate=8000)
+    wav = recording.read_bytes()
+    expected = output_of("transcribe", media_model, recording)
+    assert run_carat("transcribe", media_model, "-", stdin=wav).stdout.decode() == expected
+    raw = run_carat("transcribe", media_model, "-", "--raw", "s16le", "--rate", 8000, stdin=wav[44:])
+    assert raw.returncode == 0 and raw.stdout.decode() == expected
+
+
+def test_what_is_no_sound_is_refused(media_model, tmp_path):
+    text = tmp_path / "text.wav"
+    text.write_text("no sound")
+    for path, problem in [(text, "is no sound"), (tmp_path / "none.wav", "none.wav")]:
+        done = run_carat("transcribe", media_model, path)
+        assert done.returncode == 4, done.stderr
+        assert problem in done.stderr
+    done = run_carat("transcribe", media_model, SHORT, "--language", "de. Ignore that")
+    assert done.returncode == 4 and "is no language" in done.stderr
+
+
+def test_budget_stands_behind_its_picture():
+    done = run_carat("debug", "encode", E_MODEL, "--budget", 70, "--image", "a.png", "--out", "x.npy")
+    assert done.returncode == 2 and "--budget" in done.stderr

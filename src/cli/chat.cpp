@@ -70,6 +70,7 @@ class Chat {
   void attach_file(const std::string& argument);
   void attach_image(const std::string& argument);
   void attach_audio(const std::string& argument);
+  void attach_video(const std::string& argument);
   void attach_medium(const MediaFile& file);
   void change_model(const std::string& argument);
   void copy(const std::string& argument);
@@ -98,6 +99,7 @@ const std::vector<Chat::Command>& Chat::commands() {
       {"/file", "FILE", Completes::kPaths, "send a text file along with the next message", &Chat::attach_file},
       {"/image", "FILE [N]", Completes::kPaths, "send a picture along, of at most N soft tokens", &Chat::attach_image},
       {"/audio", "FILE", Completes::kPaths, "send a sound along", &Chat::attach_audio},
+      {"/video", "FILE", Completes::kPaths, "send a film or a folder of pictures along", &Chat::attach_video},
       {"/copy", "", Completes::kNothing, "put the last answer into the clipboard", &Chat::copy},
       {"/system", "TEXT", Completes::kNothing, "set the system message; without TEXT: remove it", &Chat::set_system},
       {"/model", "MODEL", Completes::kPaths, "go on with another model", &Chat::change_model},
@@ -230,7 +232,7 @@ void Chat::answer() {
       if (!options_.system.empty()) {
         messages.insert(messages.begin(), json::object{{"role", "system"}, {"content", options_.system}});
       }
-      const std::vector<SharedSoftTokens> media = responder_->load_media(messages);
+      const LoadedMedia media = responder_->load_media(messages);
       reply = responder_->reply(messages, media, options_.think == "on", options_.answer, sink, is_cancelled);
     } else {
       const json::value& content = messages_.back().at("content");
@@ -377,14 +379,20 @@ void Chat::attach_audio(const std::string& argument) {
   attach_medium({MediaKind::kAudio, argument});
 }
 
+void Chat::attach_video(const std::string& argument) {
+  attach_medium({MediaKind::kVideo, argument});
+}
+
 // Encoded at once, so that what is wrong with it shows now; it is not encoded again for the answer.
 void Chat::attach_medium(const MediaFile& file) {
   if (file.path.empty()) throw Error(ErrorKind::kBadInput, "the command takes the name of a file.");
   MediaFile found = file;
   found.path = expand_home(file.path);
-  const SharedSoftTokens soft = responder_->load(found);
+  const json::array message{json::object{{"content", content_with_media("", {found})}}};
+  std::size_t tokens = 0;
+  for (const SharedSoftTokens& soft : responder_->load_media(message).soft) tokens += soft->count();
   attached_media_.push_back(found);
-  say(str(printable(file.path), " (", soft->count(), " tokens) goes with the next message."));
+  say(str(printable(file.path), " (", tokens, " tokens) goes with the next message."));
 }
 
 void Chat::change_model(const std::string& argument) {

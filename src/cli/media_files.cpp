@@ -1,6 +1,8 @@
 #include "cli/media_files.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -21,6 +23,30 @@ std::string_view type_of(MediaKind kind) {
       return "video";
   }
   return "";
+}
+
+// The file of a part, without a path for a text; nullopt for what is no part. A conversation may come from a file that
+// somebody wrote.
+std::optional<MediaFile> file_of(const json::value& part) {
+  const json::object* object = part.if_object();
+  if (object == nullptr) return std::nullopt;
+  try {
+    const std::string_view type = find_string(*object, "type", "").value_or("");
+    if (type == "text") return find_string(*object, "text", "") ? std::optional<MediaFile>(MediaFile{}) : std::nullopt;
+    MediaFile file;
+    file.path = std::string(find_string(*object, "path", "").value_or(""));
+    if (type == type_of(MediaKind::kAudio)) file.kind = MediaKind::kAudio;
+    if (type == type_of(MediaKind::kVideo)) file.kind = MediaKind::kVideo;
+    if (file.path.empty() || type != type_of(file.kind)) return std::nullopt;
+    file.budget = std::string(find_string(*object, "budget", "").value_or(file.budget));
+    file.sampling.fps = find_number(*object, "fps", "");
+    const auto frames = find_integer(*object, "max_frames", "");
+    if (frames) file.sampling.max_frames = static_cast<std::size_t>(std::clamp<std::int64_t>(*frames, 1, 1024));
+    if (file.sampling.fps && !(*file.sampling.fps > 0)) return std::nullopt;
+    return file;
+  } catch (const Error&) {
+    return std::nullopt;  // a member of another type
+  }
 }
 
 }  // namespace
@@ -61,6 +87,41 @@ void add_media_flags(CLI::App& verb, MediaFlags& flags) {
       ->group(kGroup);
 }
 
+void add_video_flags(CLI::App& verb, MediaFlags& flags) {
+  std::vector<MediaFile>& files = flags.files;
+  const auto last_film = [&files](const char* option) -> MediaFile& {
+    if (files.empty() || files.back().kind != MediaKind::kVideo) {
+      throw CLI::ValidationError(option, "stands behind the --video it is for");
+    }
+    return files.back();
+  };
+  verb.add_option_function<std::string>(
+          "--video",
+          [&files](const std::string& path) {
+            files.push_back({MediaKind::kVideo, path});
+          },
+          has_video_containers() ? "A film, an animated GIF or a folder of pictures; may be given again"
+                                 : "An animated GIF or a folder of pictures; may be given again")
+      ->trigger_on_parse()
+      ->type_name("FILE")
+      ->group(kGroup);
+  verb.add_option_function<double>(
+          "--fps", [last_film](double fps) { last_film("--fps").sampling.fps = fps; },
+          "Frames to take of a second of the film before, as long as --max-frames holds them (default: 32 frames, "
+          "evenly spread)")
+      ->check(CLI::Range(0.001, 1000.0))
+      ->trigger_on_parse()
+      ->type_name("N")
+      ->group(kGroup);
+  verb.add_option_function<std::size_t>(
+          "--max-frames", [last_film](std::size_t n) { last_film("--max-frames").sampling.max_frames = n; },
+          "Most frames to take of the film before (default: 32)")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
+      ->trigger_on_parse()
+      ->type_name("N")
+      ->group(kGroup);
+}
+
 std::vector<std::byte> read_media_file(const std::string& path) {
   try {
     const File file(path);
@@ -83,13 +144,29 @@ SharedSoftTokens load_medium(MediaStore& store, const Compute& compute, const Me
   return store.image(compute, bytes, parse_image_budget(file.budget), where);
 }
 
+FilmTokens load_film(MediaStore& store, const Model& model, const Compute& compute, const MediaFile& file) {
+  model.require_vision();  // before a film is decoded in vain
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(file.path, ignored);
+  const std::vector<VideoFrame> frames =
+      is_folder ? sample_folder(file.path, file.sampling)
+                : sample_video(read_media_file(file.path), printable(file.path, 4096), file.sampling);
+  return encode_film(store, model, compute, frames);
+}
+
 json::value content_with_media(const std::string& text, const std::vector<MediaFile>& files) {
   if (files.empty()) return json::value(text);
   json::array parts;
   const auto add = [&](bool is_audio) {
     for (const MediaFile& file : files) {
       if ((file.kind == MediaKind::kAudio) != is_audio) continue;
-      parts.push_back(json::object{{"type", type_of(file.kind)}, {"path", file.path}, {"budget", file.budget}});
+      json::object part{{"type", type_of(file.kind)}, {"path", file.path}};
+      if (file.kind == MediaKind::kImage) part["budget"] = file.budget;
+      if (file.kind == MediaKind::kVideo) {
+        part["max_frames"] = file.sampling.max_frames;
+        if (file.sampling.fps) part["fps"] = *file.sampling.fps;
+      }
+      parts.push_back(std::move(part));
     }
   };
   add(false);
@@ -104,10 +181,7 @@ std::vector<MediaFile> media_of(const json::array& messages) {
     const json::value& content = message.at("content");
     if (!content.is_array()) continue;
     for (const json::value& part : content.get_array()) {
-      const std::string_view type = part.at("type").as_string();
-      if (type == "text") continue;
-      files.push_back({type == type_of(MediaKind::kAudio) ? MediaKind::kAudio : MediaKind::kImage,
-                       std::string(part.at("path").as_string()), std::string(part.at("budget").as_string())});
+      if (const auto file = file_of(part); file && !file->path.empty()) files.push_back(*file);
     }
   }
   return files;
@@ -115,18 +189,7 @@ std::vector<MediaFile> media_of(const json::array& messages) {
 
 bool is_message_content(const json::value& content) {
   if (content.is_string()) return true;
-  const auto is_part = [](const json::value& part) {
-    const json::object* object = part.if_object();
-    if (object == nullptr) return false;
-    const auto has_string = [object](std::string_view key) {
-      const json::value* member = find_member(*object, key);
-      return member != nullptr && member->is_string();
-    };
-    if (!has_string("type")) return false;
-    const std::string_view type = object->at("type").get_string();
-    if (type == "text") return has_string("text");
-    return (type == "image" || type == "audio") && has_string("path") && has_string("budget");
-  };
+  const auto is_part = [](const json::value& part) { return file_of(part).has_value(); };
   return content.is_array() && std::all_of(content.get_array().begin(), content.get_array().end(), is_part);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "engine/media_store.h"
+#include "engine/video_prompt.h"
 
 namespace carat {
 
@@ -14,6 +15,15 @@ struct MediaFile {
   MediaKind kind = MediaKind::kImage;
   std::string path;
   std::string budget = "280";  // of an image
+  FrameSampling sampling{};    // of a film
+
+  bool operator==(const MediaFile&) const = default;
+};
+
+// What a model sees or hears of some files, in the order of their places in a prompt.
+struct LoadedMedia {
+  std::vector<SharedSoftTokens> soft;           // of a film: one for each frame
+  std::vector<std::vector<std::string>> films;  // the frames' times, film by film
 };
 
 struct MediaFlags {
@@ -25,12 +35,16 @@ struct MediaFlags {
 void add_mmproj(CLI::App& verb, std::string& mmproj);
 // The same with --image FILE and --budget N behind it, and --audio FILE, each as often as one likes.
 void add_media_flags(CLI::App& verb, MediaFlags& flags);
+// --video FILE, with --fps N and --max-frames N behind it.
+void add_video_flags(CLI::App& verb, MediaFlags& flags);
 
 // A file that a person named. Throws Error(kBadInput) whatever is wrong with it: exit code 3 is for models.
 std::vector<std::byte> read_media_file(const std::string& path);
 
-// What the model sees or hears of a file. Throws as MediaStore.
+// What the model sees or hears of a picture or a sound. Throws as MediaStore.
 SharedSoftTokens load_medium(MediaStore& store, const Compute& compute, const MediaFile& file);
+// The same of a film: a file, or a folder of pictures.
+FilmTokens load_film(MediaStore& store, const Model& model, const Compute& compute, const MediaFile& file);
 
 // The content of a message with media, for a template and for /save: pictures before the text, sounds after it, as the
 // models want it, each group in its order. A part for a file is {"type", "path", "budget"}.

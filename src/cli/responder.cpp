@@ -53,21 +53,29 @@ bool Responder::has_template() const {
   return template_ != nullptr;
 }
 
-std::vector<SharedSoftTokens> Responder::load_media(const json::array& messages) {
-  std::vector<SharedSoftTokens> media;
-  for (const MediaFile& file : media_of(messages)) media.push_back(load(file));
+LoadedMedia Responder::load_media(const json::array& messages) {
+  LoadedMedia media;
+  for (const MediaFile& file : media_of(messages)) {
+    if (file.kind != MediaKind::kVideo) {
+      media.soft.push_back(load(file));
+      continue;
+    }
+    FilmTokens film = load_film(store_, session_.model(), session_.compute(), file);
+    media.soft.insert(media.soft.end(), film.frames.begin(), film.frames.end());
+    media.films.push_back(std::move(film.timestamps));
+  }
   return media;
 }
 
-Reply Responder::reply(const json::array& messages, std::span<const SharedSoftTokens> media, bool thinks,
-                       const AnswerOptions& options, const ReplySink& sink, const std::function<bool()>& is_cancelled) {
+Reply Responder::reply(const json::array& messages, const LoadedMedia& media, bool thinks, const AnswerOptions& options,
+                       const ReplySink& sink, const std::function<bool()>& is_cancelled) {
   const Tokenizer& tokenizer = session_.model().tokenizer();
   const Vocab& vocab = tokenizer.vocab();
   RenderOptions render;
   render.enable_thinking = thinks;
   if (vocab.bos()) render.bos_token = vocab.piece(*vocab.bos());
   if (vocab.eos()) render.eos_token = vocab.piece(*vocab.eos());
-  const MarkedText prompt = template_->render(messages, nullptr, render);
+  const MarkedText prompt = spell_out_films(template_->render(messages, nullptr, render), media.films);
 
   Reply reply;
   Collector collector(reply, sink);
@@ -84,9 +92,9 @@ Reply Responder::reply(const json::array& messages, std::span<const SharedSoftTo
   };
   const std::vector<std::int32_t> ids = encode_segments(tokenizer, prompt);
   const MediaTokenIds media_tokens = session_.model().media_tokens();
-  reply.answer =
-      generate_answer(session_, media.empty() ? MediaPrompt{ids, {}} : expand_placeholders(ids, media_tokens, media),
-                      options, on_token, is_cancelled);
+  reply.answer = generate_answer(
+      session_, media.soft.empty() ? MediaPrompt{ids, {}} : expand_placeholders(ids, media_tokens, media.soft), options,
+      on_token, is_cancelled);
   parser.push(detokenizer.flush());
   parser.finish();
   collector.parsed(parser.take());

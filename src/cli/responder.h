@@ -41,12 +41,12 @@ class Responder {
   // What the model sees or hears of a file; known files are not encoded again. Throws as MediaStore.
   SharedSoftTokens load(const MediaFile& file) { return load_medium(store_, session_.compute(), file); }
   // The same for all files of a conversation, in the order of their places.
-  std::vector<SharedSoftTokens> load_media(const json::array& messages);
+  LoadedMedia load_media(const json::array& messages);
 
   // Answers a conversation, [{role, content}]. media: for the parts {"type": "image"} and so on of the messages, in
   // their order. What the session holds of it from the last time is not read again.
-  Reply reply(const json::array& messages, std::span<const SharedSoftTokens> media, bool thinks,
-              const AnswerOptions& options, const ReplySink& sink, const std::function<bool()>& is_cancelled = {});
+  Reply reply(const json::array& messages, const LoadedMedia& media, bool thinks, const AnswerOptions& options,
+              const ReplySink& sink, const std::function<bool()>& is_cancelled = {});
   // Continues a text, without a template. parses_special: text such as <|turn> means the token.
   Reply complete(std::string_view text, bool parses_special, const AnswerOptions& options, const ReplySink& sink,
                  const std::function<bool()>& is_cancelled = {});

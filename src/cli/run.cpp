@@ -85,7 +85,7 @@ void answer_once(Responder& responder, const RunOptions& options, const std::str
     json::array messages;
     if (!options.system.empty()) messages.push_back({{"role", "system"}, {"content", options.system}});
     messages.push_back({{"role", "user"}, {"content", content_with_media(prompt, options.media.files)}});
-    const std::vector<SharedSoftTokens> media = responder.load_media(messages);
+    const LoadedMedia media = responder.load_media(messages);
     reply = responder.reply(messages, media, options.think == "on", options.answer, sink);
   }
 
@@ -143,6 +143,7 @@ void define_run(CLI::App& root, Action& action) {
       ->type_name("N");
   verb.add_flag("--ignore-eos", options->answer.ignores_end, "Never end an answer before --max-tokens");
   add_media_flags(verb, options->media);
+  add_video_flags(verb, options->media);
   add_sampling_flags(verb, options->answer.sampling);
   constexpr const char* kGroup = "Output";
   verb.add_flag("--stats", options->has_stats, "Print speed and memory to stderr")->group(kGroup);

@@ -115,6 +115,22 @@ def test_run_with_sounds(media_model):
     assert answer["prompt_tokens"] - alone["prompt_tokens"] == 8 + 2 + 63 + 2
 
 
+def test_run_with_a_film(media_model, tmp_path):
+    for frame in (GOLDEN / "video").glob("frame*.png"):
+        (tmp_path / frame.name).symlink_to(frame)
+    ask = ["run", media_model, "What happens?", "--max-tokens", 2, *saying(HELLO), "--json"]
+    alone = json.loads(output_of(*ask))["prompt_tokens"]
+    answer = json.loads(output_of(*ask, "--video", tmp_path))
+    assert answer["content"] == "HelloHello"
+    # Five frames of 65 soft tokens between two marks, each behind a time: "00:00 " to "00:04 ".
+    text = answer["prompt_tokens"] - alone - 5 * (65 + 2)
+    assert 5 * 4 <= text <= 5 * 8
+    fewer = json.loads(output_of(*ask, "--video", tmp_path, "--max-frames", 2))
+    assert fewer["prompt_tokens"] - alone < 2 * 80
+    done = run_carat(*ask, "--fps", 1)
+    assert done.returncode == 2 and "--fps" in done.stderr
+
+
 def test_transcribe_a_long_recording(media_model, tmp_path):
     recording = write_wav(tmp_path / "long.wav", 40)
     transcript = json.loads(output_of("transcribe", media_model, recording, "--format", "json", "--language", "de"))

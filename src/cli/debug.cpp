@@ -14,6 +14,7 @@ void define_debug(CLI::App& root, Action& action) {
   define_debug_generate(debug, action);
   define_debug_encode(debug, action);
   define_debug_hear(debug, action);
+  define_debug_see(debug, action);
 }
 
 }  // namespace carat

@@ -27,5 +27,7 @@ void define_debug_generate(CLI::App& debug, Action& action);
 // debug_media.cpp
 void define_debug_encode(CLI::App& debug, Action& action);
 void define_debug_hear(CLI::App& debug, Action& action);
+// debug_see.cpp
+void define_debug_see(CLI::App& debug, Action& action);
 
 }  // namespace carat

@@ -10,6 +10,8 @@
 #include "engine/media_store.h"
 #include "engine/session.h"
 #include "media/resize_image.h"
+#include "model/tiny_gguf.h"
+#include "model/tiny_vision_gguf.h"
 #include "vision/image_encoder.h"
 #include "vision/picture_size.h"
 
@@ -281,6 +283,58 @@ TEST(GoldenMultimodalE, LogitsAndContinuation) {
   EXPECT_EQ(golden::mismatch(trace.tensors.at("final_norm"), c.expected.floats("final_norm"), {0.004, 0}), "");
   EXPECT_EQ(golden::mismatch(logits, c.expected.floats("logits"), {0.004, 0}), "");
   expect_greedy(c);
+}
+
+// A text model's GGUF and the projector's beside it, as llama.cpp's converter writes them.
+struct GgufPair {
+  explicit GgufPair(const std::string& name)
+      : base(fs::temp_directory_path() / str("carat_vision_", name, "_", ::getpid())) {
+    const fs::path folder = golden_case(name) / "model";
+    write_tiny_gguf(folder, text());
+    write_tiny_vision_gguf(folder, mmproj());
+  }
+  ~GgufPair() {
+    fs::remove(text());
+    fs::remove(mmproj());
+  }
+  fs::path text() const { return base.string() + ".gguf"; }
+  fs::path mmproj() const { return base.string() + "-mmproj.gguf"; }
+  fs::path base;
+};
+
+TEST(VisionGguf, GivesTheSameSoftTokensAsTheFolder) {
+  for (const char* name : {"vision-e", "vision-large", "unified"}) {
+    SCOPED_TRACE(name);
+    const GgufPair files(name);
+    EXPECT_EQ(Model::load(files.text())->vision(), nullptr);
+    const auto from_gguf = Model::load(files.text(), {.mmproj = files.mmproj()});
+    const auto from_folder = Model::load(golden_case(name) / "model");
+    ASSERT_NE(from_gguf->vision(), nullptr);
+    EXPECT_EQ(from_gguf->config().decoder.image_attention, from_folder->config().decoder.image_attention);
+    const RgbImage image = load_image(golden_case("multimodal-large") / "image1.resized.png");
+    const ComputeContext context(exact());
+    const SoftTokens a = from_gguf->vision()->encode(context.compute(), image, MediaKind::kImage, nullptr);
+    const SoftTokens b = from_folder->vision()->encode(context.compute(), image, MediaKind::kImage, nullptr);
+    // The values of a patch stand in another order, and so sums are rounded otherwise.
+    EXPECT_EQ(golden::mismatch(flat(a), flat(b), {1e-3, 0}), "");
+  }
+}
+
+TEST(VisionGguf, SaysWhatIsWrongWithAProjector) {
+  const GgufPair e("vision-e");
+  const GgufPair large("vision-large");
+  const auto refusal = [](const fs::path& text, const fs::path& mmproj) -> std::string {
+    try {
+      Model::load(text, {.mmproj = mmproj});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(refusal(large.text(), "/nowhere/mmproj.gguf").find("mmproj.gguf"), std::string::npos);
+  // A text model is no projector: it can't see, and says so when a picture comes.
+  const auto blind = Model::load(e.text(), {.mmproj = large.text()});
+  EXPECT_THROW(blind->require_vision(), Error);
 }
 
 TEST(PicturesInSessions, ChunksAndThreadsMakeNoDifference) {

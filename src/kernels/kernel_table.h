@@ -72,7 +72,7 @@ using UnpackF32 = void (*)(const WeightRows& rows, std::size_t first_col, std::s
 using UnpackI8 = void (*)(const WeightRows& rows, std::size_t first_col, std::size_t cols, const PanelI8& panel);
 
 struct KernelTable {
-  const char* name = nullptr;  // "reference", "avx2", "avx512_vnni"
+  const char* name = nullptr;  // "reference", "avx2", "neon_i8mm"
   std::uint32_t needs = 0;     // bits of CpuFeature
 
   // Per DType; null where the type has none: then kernels/pack.h decodes by tensor/quantize.h.

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -40,7 +42,8 @@ double AnswerStats::generation_rate() const {
 }
 
 Answer generate_answer(Session& session, const MediaPrompt& prompt, const AnswerOptions& options,
-                       const std::function<void(std::int32_t)>& on_token, const std::function<bool()>& is_cancelled) {
+                       std::shared_ptr<const Grammar> grammar, const std::function<void(std::int32_t)>& on_token,
+                       const std::function<bool()>& is_cancelled) {
   if (prompt.ids.size() > session.context()) {
     throw Error(ErrorKind::kBadInput, str("the prompt has ", prompt.ids.size(), " tokens, the context holds ",
                                           session.context(), ". Shorten it, or give a longer context with --ctx."));
@@ -54,6 +57,8 @@ Answer generate_answer(Session& session, const MediaPrompt& prompt, const Answer
   }
   Sampler sampler(params, session.model().config().decoder.vocab);
   Random random(params.seed ? *params.seed : fresh_seed());
+  std::optional<GrammarState> form;
+  if (grammar) form.emplace(std::move(grammar));
 
   Answer answer;
   AnswerStats& stats = answer.stats;
@@ -83,7 +88,13 @@ Answer generate_answer(Session& session, const MediaPrompt& prompt, const Answer
       answer.finish_reason = FinishReason::kInterrupted;
       break;
     }
-    const std::int32_t id = sampler.sample(logits, session.tokens(), random).token;
+    const TokenMask* mask = form ? &form->allowed() : nullptr;
+    if (mask != nullptr && mask->allowed_count() == 0) {
+      throw Error(ErrorKind::kBadInput,
+                  "the grammar has come to a dead end: no token may follow, and the answer is not complete.");
+    }
+    const std::int32_t id = sampler.sample(logits, session.tokens(), random, mask).token;
+    if (form) form->accept(id);
     ++stats.generated_tokens;
     if (!options.ignores_end && vocab.is_end(id)) break;
     on_token(id);

@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "engine/session.h"
+#include "grammar/grammar.h"
 #include "sampling/sampling_params.h"
 
 namespace carat {
@@ -42,9 +44,10 @@ struct Answer {
 
 // Brings the session to `prompt`, keeping what it already holds of it, and generates. on_token gets every token that
 // belongs to the answer, not the one that ends it. is_cancelled is asked for each token and each chunk of the prompt.
-// prompt has ids. Throws Error(kBadInput) where it doesn't fit into the context.
+// prompt has ids. grammar: the form that the answer keeps to; null: any. Throws Error(kBadInput) where the prompt
+// doesn't fit into the context, or a grammar comes to a dead end.
 Answer generate_answer(Session& session, const MediaPrompt& prompt, const AnswerOptions& options,
-                       const std::function<void(std::int32_t)>& on_token,
+                       std::shared_ptr<const Grammar> grammar, const std::function<void(std::int32_t)>& on_token,
                        const std::function<bool()>& is_cancelled = {});
 
 // "prompt 12 tokens, 340.1 tokens/s; answer 80 tokens, 21.3 tokens/s; memory ...\n"

@@ -233,12 +233,13 @@ void Chat::answer() {
         messages.insert(messages.begin(), json::object{{"role", "system"}, {"content", options_.system}});
       }
       const LoadedMedia media = responder_->load_media(messages);
-      reply = responder_->reply(messages, media, options_.think == "on", options_.answer, sink, is_cancelled);
+      reply =
+          responder_->reply(messages, media, {.thinks = options_.think == "on"}, options_.answer, sink, is_cancelled);
     } else {
       const json::value& content = messages_.back().at("content");
       if (!content.is_string()) throw Error(ErrorKind::kUnsupported, "a base model takes no pictures and sounds.");
       const json::string& text = content.get_string();
-      reply = responder_->complete(text, options_.is_raw, options_.answer, sink, is_cancelled);
+      reply = responder_->complete(text, options_.is_raw, {}, options_.answer, sink, is_cancelled);
     }
     printer.finish();
     last_stats_ = reply.answer.stats;

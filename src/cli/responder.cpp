@@ -29,7 +29,8 @@ class Collector {
     content(news.unparsed);
     for (const ToolCall& call : news.tool_calls) {
       reply_.tool_calls.push_back(json::object{{"name", call.name}, {"arguments", call.arguments}});
-      if (sink_.on_content) sink_.on_content(str("[calls ", call.name, json::serialize(call.arguments), "]\n"));
+      if (sink_.on_content && sink_.shows_calls)
+        sink_.on_content(str("[calls ", call.name, json::serialize(call.arguments), "]\n"));
     }
   }
 
@@ -67,15 +68,21 @@ LoadedMedia Responder::load_media(const json::array& messages) {
   return media;
 }
 
-Reply Responder::reply(const json::array& messages, const LoadedMedia& media, bool thinks, const AnswerOptions& options,
-                       const ReplySink& sink, const std::function<bool()>& is_cancelled) {
+std::shared_ptr<const Grammar> Responder::grammar(const GrammarSpec& form) {
+  if (!form.constrains()) return nullptr;
+  if (!compiler_) compiler_ = std::make_unique<GrammarCompiler>(session_.model().tokenizer().vocab());
+  return compiler_->compile(form);
+}
+
+Reply Responder::reply(const json::array& messages, const LoadedMedia& media, const ReplyOptions& how,
+                       const AnswerOptions& options, const ReplySink& sink, const std::function<bool()>& is_cancelled) {
   const Tokenizer& tokenizer = session_.model().tokenizer();
   const Vocab& vocab = tokenizer.vocab();
   RenderOptions render;
-  render.enable_thinking = thinks;
+  render.enable_thinking = how.thinks;
   if (vocab.bos()) render.bos_token = vocab.piece(*vocab.bos());
   if (vocab.eos()) render.eos_token = vocab.piece(*vocab.eos());
-  const MarkedText prompt = spell_out_films(template_->render(messages, nullptr, render), media.films);
+  const MarkedText prompt = spell_out_films(template_->render(messages, how.tools, render), media.films);
 
   Reply reply;
   Collector collector(reply, sink);
@@ -90,19 +97,26 @@ Reply Responder::reply(const json::array& messages, const LoadedMedia& media, bo
     }
     collector.parsed(parser.take());
   };
+  GrammarSpec form = how.form;
+  if (parser.is_in_reasoning()) {
+    form.start = AnswerStart::kInsideThought;
+  } else if (how.thinks && vocab.find(text_of(ControlToken::kChannelOpen))) {
+    form.start = AnswerStart::kMayThink;
+  }
   const std::vector<std::int32_t> ids = encode_segments(tokenizer, prompt);
   const MediaTokenIds media_tokens = session_.model().media_tokens();
   reply.answer = generate_answer(
       session_, media.soft.empty() ? MediaPrompt{ids, {}} : expand_placeholders(ids, media_tokens, media.soft), options,
-      on_token, is_cancelled);
+      grammar(form), on_token, is_cancelled);
   parser.push(detokenizer.flush());
   parser.finish();
   collector.parsed(parser.take());
   return reply;
 }
 
-Reply Responder::complete(std::string_view text, bool parses_special, const AnswerOptions& options,
-                          const ReplySink& sink, const std::function<bool()>& is_cancelled) {
+Reply Responder::complete(std::string_view text, bool parses_special, const GrammarSpec& form,
+                          const AnswerOptions& options, const ReplySink& sink,
+                          const std::function<bool()>& is_cancelled) {
   const Tokenizer& tokenizer = session_.model().tokenizer();
   const Vocab& vocab = tokenizer.vocab();
   std::vector<std::int32_t> prompt = tokenizer.encode(text, {.add_bos = true, .parse_special = parses_special});
@@ -113,7 +127,7 @@ Reply Responder::complete(std::string_view text, bool parses_special, const Answ
   Collector collector(reply, sink);
   Detokenizer detokenizer(vocab, {.skip_special = true});
   const auto on_token = [&](std::int32_t id) { collector.content(detokenizer.push(id)); };
-  reply.answer = generate_answer(session_, {prompt, {}}, options, on_token, is_cancelled);
+  reply.answer = generate_answer(session_, {prompt, {}}, options, grammar(form), on_token, is_cancelled);
   collector.content(detokenizer.flush());
   return reply;
 }

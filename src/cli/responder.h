@@ -11,6 +11,7 @@
 #include "cli/answer.h"
 #include "cli/media_files.h"
 #include "engine/session.h"
+#include "grammar/grammar.h"
 
 namespace carat {
 
@@ -18,8 +19,16 @@ class ChatTemplate;
 
 // Called with pieces of text as they become certain.
 struct ReplySink {
-  std::function<void(std::string_view)> on_content;
-  std::function<void(std::string_view)> on_thinking;
+  std::function<void(std::string_view)> on_content = {};
+  std::function<void(std::string_view)> on_thinking = {};
+  bool shows_calls = true;  // tool calls are said as content, too
+};
+
+// What a conversation's answer may be.
+struct ReplyOptions {
+  bool thinks = false;
+  json::value tools = nullptr;  // as the template takes them: [{"type": "function", "function": {...}}]; null: none
+  GrammarSpec form = {};        // where the answer begins is found from `thinks` and the prompt
 };
 
 struct Reply {
@@ -45,16 +54,21 @@ class Responder {
 
   // Answers a conversation, [{role, content}]. media: for the parts {"type": "image"} and so on of the messages, in
   // their order. What the session holds of it from the last time is not read again.
-  Reply reply(const json::array& messages, const LoadedMedia& media, bool thinks, const AnswerOptions& options,
-              const ReplySink& sink, const std::function<bool()>& is_cancelled = {});
+  // Throws Error(kBadInput, kUnsupported) for a form that can't be kept to.
+  Reply reply(const json::array& messages, const LoadedMedia& media, const ReplyOptions& how,
+              const AnswerOptions& options, const ReplySink& sink, const std::function<bool()>& is_cancelled = {});
   // Continues a text, without a template. parses_special: text such as <|turn> means the token.
-  Reply complete(std::string_view text, bool parses_special, const AnswerOptions& options, const ReplySink& sink,
-                 const std::function<bool()>& is_cancelled = {});
+  Reply complete(std::string_view text, bool parses_special, const GrammarSpec& form, const AnswerOptions& options,
+                 const ReplySink& sink, const std::function<bool()>& is_cancelled = {});
 
  private:
+  // Null where every answer has the form.
+  std::shared_ptr<const Grammar> grammar(const GrammarSpec& form);
+
   std::unique_ptr<const ChatTemplate> template_;  // null for a base model
   Session session_;
   MediaStore store_;
+  std::unique_ptr<GrammarCompiler> compiler_;  // made when the first form asks for it
 };
 
 }  // namespace carat

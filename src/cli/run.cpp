@@ -2,6 +2,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/unicode.h"
+#include "cli/agent.h"
+#include "cli/answer_form.h"
 #include "cli/answer_printer.h"
 #include "cli/chat.h"
 #include "cli/command.h"
@@ -58,7 +60,16 @@ ThoughtsView view_of_thoughts(const RunOptions& options, bool is_terminal) {
   return is_terminal || options.shows_thinking ? ThoughtsView::kShown : ThoughtsView::kHidden;
 }
 
-void answer_once(Responder& responder, const RunOptions& options, const std::string& prompt) {
+// What the model may call, and who is asked about it.
+struct Tools {
+  Tools(const ToolFlags& flags, bool has_json_events) : desk(flags, has_json_events), toolbox(open_tools(flags)) {}
+
+  CallDesk desk;
+  Toolbox toolbox;
+};
+
+void answer_once(Responder& responder, const RunOptions& options, const std::string& prompt,
+                 const std::optional<ContentFormat>& format, Tools* tools) {
   const bool is_terminal = stdout_is_terminal();
   AnswerPrinter printer({.is_terminal = is_terminal,
                          .has_color = wants_color(options.color, is_terminal),
@@ -80,13 +91,16 @@ void answer_once(Responder& responder, const RunOptions& options, const std::str
       throw Error(ErrorKind::kUnsupported, options.is_raw ? "--raw takes no pictures and sounds."
                                                           : "a base model takes no pictures and sounds.");
     }
-    reply = responder.complete(prompt, options.is_raw, options.answer, sink);
+    reply = responder.complete(prompt, options.is_raw, {.content = format}, options.answer, sink);
   } else {
     json::array messages;
     if (!options.system.empty()) messages.push_back({{"role", "system"}, {"content", options.system}});
     messages.push_back({{"role", "user"}, {"content", content_with_media(prompt, options.media.files)}});
     const LoadedMedia media = responder.load_media(messages);
-    reply = responder.reply(messages, media, options.think == "on", options.answer, sink);
+    const ReplyOptions how{.thinks = options.think == "on", .form = {.content = format}};
+    reply = tools == nullptr
+                ? responder.reply(messages, media, how, options.answer, sink)
+                : reply_with_tools(responder, messages, media, tools->toolbox, tools->desk, options, how, sink);
   }
 
   if (options.is_json_lines) {
@@ -109,6 +123,15 @@ void run_model(const RunOptions& options) {
   if (is_interactive && !options.media.files.empty()) {
     throw UsageError("pictures and sounds go with a PROMPT; in a chat, give them with /image and /audio");
   }
+  const std::optional<ContentFormat> format = content_format(options.form);
+  const bool has_tools = !options.tools.file.empty() || !options.tools.mcp_commands.empty();
+  if (has_tools && (options.is_raw || is_interactive)) {
+    throw Error(ErrorKind::kBadInput, options.is_raw
+                                          ? "--raw has no tools: it is the template that tells the model of them."
+                                          : "tools need a prompt: give one as an argument or through a pipe.");
+  }
+  std::optional<Tools> tools;
+  if (has_tools) tools.emplace(options.tools, options.is_json_lines);
   const auto open_model = [&options](const std::string& name) {
     const auto model = Model::load(name, {.mmproj = options.media.mmproj});
     validate(options.answer.sampling, model->config().decoder.vocab);
@@ -118,7 +141,11 @@ void run_model(const RunOptions& options) {
   if (is_interactive) {
     chat(std::move(responder), open_model, options);
   } else {
-    answer_once(*responder, options, prompt);
+    if (has_tools && !responder->has_template()) {
+      throw Error(ErrorKind::kUnsupported,
+                  str(options.model, ": a base model, without a template: it knows no tools."));
+    }
+    answer_once(*responder, options, prompt, format, tools ? &*tools : nullptr);
   }
 }
 
@@ -144,6 +171,11 @@ void define_run(CLI::App& root, Action& action) {
   verb.add_flag("--ignore-eos", options->answer.ignores_end, "Never end an answer before --max-tokens");
   add_media_flags(verb, options->media);
   add_video_flags(verb, options->media);
+  add_format_flags(verb, options->form);
+  add_tool_flags(verb, options->tools);
+  for (const char* flag : {"--format", "--regex", "--grammar", "--choice", "--tools", "--mcp"}) {
+    verb.get_option(flag)->excludes("--ignore-eos");  // such an answer has an end
+  }
   add_sampling_flags(verb, options->answer.sampling);
   constexpr const char* kGroup = "Output";
   verb.add_flag("--stats", options->has_stats, "Print speed and memory to stderr")->group(kGroup);

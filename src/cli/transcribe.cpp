@@ -64,7 +64,7 @@ SpeechText transcribe_piece(Responder& responder, const AudioEncoder& encoder, s
   const double seconds = static_cast<double>(sound.size()) / kSoundRate;
   const auto once = static_cast<std::size_t>(seconds * kMaxTokensPerSecond) + kMaxTokensMore;
   answer.max_tokens = task.translation.empty() ? once : 2 * once;
-  return parse_speech_answer(task, responder.reply(messages, {{soft}, {}}, false, answer, {}, is_cancelled).content);
+  return parse_speech_answer(task, responder.reply(messages, {{soft}, {}}, {}, answer, {}, is_cancelled).content);
 }
 
 // Writes a transcript as it grows: subtitles and plain text piece by piece, JSON at the end.

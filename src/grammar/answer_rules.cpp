@@ -18,6 +18,12 @@ std::string list_of(const std::vector<std::int32_t>& ids) {
   return list;
 }
 
+// A place that the vocabulary keeps free; tokenizer.json doesn't tell it from text such as "<unused7>".
+bool is_unused(const Vocab& vocab, std::int32_t id) {
+  const std::string_view piece = vocab.piece(id);
+  return vocab.type(id) == TokenType::kUnused || (piece.starts_with("<unused") && piece.ends_with('>'));
+}
+
 std::string token(std::int32_t id) {
   return str("Token(", id, ")");
 }
@@ -175,8 +181,7 @@ ProtocolTokens::ProtocolTokens(const Vocab& vocab)
       quote(vocab.find("<|\"|>")) {
   for (std::size_t id = 0; id < vocab.size(); ++id) {
     const auto token = static_cast<std::int32_t>(id);
-    if (vocab.is_special(token) || vocab.type(token) == TokenType::kUnused || vocab.is_end(token))
-      control.push_back(token);
+    if (vocab.is_special(token) || vocab.is_end(token) || is_unused(vocab, token)) control.push_back(token);
   }
 }
 

@@ -23,6 +23,7 @@ void define_perplexity(CLI::App& root, Action& action);
 void define_bench(CLI::App& root, Action& action);
 void define_convert(CLI::App& root, Action& action);
 void define_transcribe(CLI::App& root, Action& action);
+void define_quantize(CLI::App& root, Action& action);
 void define_debug(CLI::App& root, Action& action);
 void define_completion(CLI::App& root, Action& action);
 void define_man(CLI::App& root, Action& action);

@@ -129,6 +129,7 @@ void define_commands(CLI::App& root, Action& action) {
   define_transcribe(root, action);
   define_bench(root, action);
   define_convert(root, action);
+  define_quantize(root, action);
   define_debug(root, action);
   define_completion(root, action);
   define_man(root, action);

@@ -5,8 +5,8 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "checkpoint/file_type.h"
 #include "checkpoint/safetensors.h"
-#include "convert/file_type.h"
 #include "convert/model_keys.h"
 #include "convert/tokenizer_keys.h"
 #include "convert/tower_tensors.h"

@@ -1,0 +1,384 @@
+#include "quantize/encode_rows.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "base/float16.h"
+#include "quantize/pack_codes.h"
+#include "tensor/blocks.h"
+#include "tensor/codebooks.h"
+#include "tensor/quantize.h"
+
+namespace carat {
+namespace {
+
+float rounded_to_f16(float x) {
+  return to_float(to_f16(x));
+}
+
+// The levels of MXFP4 in rising order, the two zeros as one, and the code of each.
+constexpr LevelCodes kFp4Levels{{-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12, 12}};
+constexpr std::array<std::uint8_t, 16> kFp4Codes{15, 14, 13, 12, 11, 10, 9, 0, 1, 2, 3, 4, 5, 6, 7, 7};
+
+constexpr LevelCodes levels_of(const std::array<float, 16>& levels) {
+  LevelCodes codes{};
+  for (std::size_t i = 0; i < 16; ++i) codes.levels[i] = levels[i];
+  return codes;
+}
+constexpr LevelCodes kIQ4Levels = levels_of(kLevelsIQ4);
+
+// Nearest integer within lowest .. highest; lowest for NaN.
+int nearest(float v, int lowest, int highest) {
+  if (!(v > static_cast<float>(lowest))) return lowest;
+  if (v >= static_cast<float>(highest)) return highest;
+  return static_cast<int>(std::lround(v));
+}
+
+float inverse(float v) {
+  return v == 0.0F ? 0.0F : 1.0F / v;
+}
+
+template <typename Block>
+void store_block(const Block& block, std::size_t index, std::byte* out) {
+  std::memcpy(out + index * sizeof(Block), &block, sizeof(Block));
+}
+
+}  // namespace
+
+// Everything about the rows at hand, by group: reused from call to call.
+struct RowEncoder::Work {
+  const GroupSearch& search;
+  std::vector<float> weights{};
+  std::vector<float> scale{};
+  std::vector<float> offset{};
+  std::vector<float> error{};
+  std::vector<float> best_error{};
+  std::vector<float> trial_scale{};
+  std::vector<float> trial_offset{};
+  std::vector<std::uint8_t> codes{};
+  // Of K-quants: scales and minima as integers, and the best of them.
+  std::vector<int> scale_code{};
+  std::vector<int> offset_code{};
+  std::vector<int> base_scale{};
+  std::vector<int> base_offset{};
+
+  Groups groups_of(std::span<const float> values, std::size_t width) {
+    const std::size_t count = values.size() / width;
+    for (auto* v : {&scale, &offset, &error, &best_error, &trial_scale, &trial_offset}) v->assign(count, 0.0F);
+    for (auto* v : {&scale_code, &offset_code, &base_scale, &base_offset}) v->assign(count, 0);
+    codes.resize(values.size());
+    return {values.data(), weights.data(), count, width};
+  }
+
+  // How much an error in each value counts. With an importance, large values of a column count more than small ones,
+  // as they do where the activations that meet them vary.
+  void set_weights(std::span<const float> values, std::size_t cols, std::span<const float> importance) {
+    weights.assign(values.size(), 1.0F);
+    if (importance.empty()) return;
+    for (std::size_t row = 0; row < values.size(); row += cols) {
+      float squares = 0;
+      for (std::size_t i = 0; i < cols; ++i) squares += values[row + i] * values[row + i];
+      const float mean_square = squares / static_cast<float>(cols);
+      for (std::size_t i = 0; i < cols; ++i) {
+        weights[row + i] = importance[i] * std::sqrt(mean_square + values[row + i] * values[row + i]);
+      }
+    }
+  }
+
+  // ---- 32 values a block
+  // ----------------------------------------------------------------------------------------------
+
+  template <typename Block, typename Pack>
+  void encode_around_zero(std::span<const float> values, IntegerCodes range, std::byte* out, const Pack& pack) {
+    const Groups groups = groups_of(values, 32);
+    search.fit_scale(groups, range, scale.data());
+    std::transform(scale.begin(), scale.end(), scale.begin(), rounded_to_f16);
+    search.integer_codes(groups, range, scale.data(), nullptr, codes.data(), nullptr);
+    for (std::size_t b = 0; b < groups.count; ++b) {
+      Block block{};
+      block.d = to_f16(scale[b]).bits;
+      pack(&codes[32 * b], block);
+      store_block(block, b, out);
+    }
+  }
+
+  template <typename Block, typename Pack>
+  void encode_with_offset(std::span<const float> values, float highest, std::byte* out, const Pack& pack) {
+    const Groups groups = groups_of(values, 32);
+    search.fit_scale_and_offset(groups, highest, false, scale.data(), offset.data());
+    for (auto* v : {&scale, &offset}) std::transform(v->begin(), v->end(), v->begin(), rounded_to_f16);
+    search.integer_codes(groups, {0, highest}, scale.data(), offset.data(), codes.data(), nullptr);
+    for (std::size_t b = 0; b < groups.count; ++b) {
+      Block block{};
+      block.d = to_f16(scale[b]).bits;
+      block.m = to_f16(offset[b]).bits;
+      pack(&codes[32 * b], block);
+      store_block(block, b, out);
+    }
+  }
+
+  void encode_iq4_nl(std::span<const float> values, std::byte* out) {
+    const Groups groups = groups_of(values, 32);
+    search.fit_level_scale(groups, kIQ4Levels, scale.data());
+    std::transform(scale.begin(), scale.end(), scale.begin(), rounded_to_f16);
+    search.level_codes(groups, kIQ4Levels, scale.data(), codes.data(), nullptr);
+    for (std::size_t b = 0; b < groups.count; ++b) {
+      BlockIQ4_NL block{};
+      block.d = to_f16(scale[b]).bits;
+      pack_nibbles(&codes[32 * b], block.codes);
+      store_block(block, b, out);
+    }
+  }
+
+  // Scales are powers of two: the best of the three around the one that puts the best real-valued scale.
+  void encode_mxfp4(std::span<const float> values, std::byte* out) {
+    constexpr int kBias = 128;  // of the exponent, see BlockMXFP4
+    const Groups groups = groups_of(values, 32);
+    search.fit_level_scale(groups, kFp4Levels, scale.data());
+    for (std::size_t b = 0; b < groups.count; ++b) {
+      const float size = std::abs(scale[b]);
+      base_scale[b] = size > 0 && std::isfinite(size) ? std::ilogb(size) : -kBias;
+    }
+    for (int step = -1; step <= 2; ++step) {
+      for (std::size_t b = 0; b < groups.count; ++b) {
+        trial_scale[b] = std::ldexp(1.0F, std::clamp(base_scale[b] + step, -kBias, 254 - kBias));
+      }
+      search.level_codes(groups, kFp4Levels, trial_scale.data(), nullptr, error.data());
+      for (std::size_t b = 0; b < groups.count; ++b) {
+        if (step != -1 && !(error[b] < best_error[b])) continue;
+        best_error[b] = error[b];
+        scale[b] = trial_scale[b];
+      }
+    }
+    search.level_codes(groups, kFp4Levels, scale.data(), codes.data(), nullptr);
+    for (std::uint8_t& code : codes) code = kFp4Codes[code];
+    for (std::size_t b = 0; b < groups.count; ++b) {
+      BlockMXFP4 block{};
+      block.exponent = static_cast<std::uint8_t>(std::ilogb(scale[b]) + kBias);
+      pack_nibbles(&codes[32 * b], block.codes);
+      store_block(block, b, out);
+    }
+  }
+
+  // ---- 256 values a block
+  // ---------------------------------------------------------------------------------------------
+  //
+  // A group's scale and minimum are integers times the block's d and dmin. First each group gets its best real-valued
+  // ones; the largest of a block settle d and dmin; then all integers around are tried, as the nearest are not always
+  // the best pair.
+
+  struct KFormat {
+    std::size_t width;   // of a group
+    int highest_scale;   // scales from 0, or from -highest_scale - 1 where they are around zero
+    int highest_offset;  // of minima; 0: none
+    IntegerCodes codes;
+  };
+
+  // Of each block: d and dmin as they will be stored.
+  std::vector<float> d{};
+  std::vector<float> dmin{};
+
+  void try_integers(const Groups& groups, const KFormat& format, int scale_step, int offset_step) {
+    const std::size_t per_block = 256 / format.width;
+    const int lowest_scale = format.highest_offset == 0 ? -format.highest_scale - 1 : 0;
+    for (std::size_t g = 0; g < groups.count; ++g) {
+      const int s = std::clamp(base_scale[g] + scale_step, lowest_scale, format.highest_scale);
+      const int m = std::clamp(base_offset[g] + offset_step, 0, format.highest_offset);
+      trial_scale[g] = d[g / per_block] * static_cast<float>(s);
+      trial_offset[g] = -dmin[g / per_block] * static_cast<float>(m);
+    }
+    search.integer_codes(groups, format.codes, trial_scale.data(), trial_offset.data(), nullptr, error.data());
+    for (std::size_t g = 0; g < groups.count; ++g) {
+      if (!(error[g] < best_error[g])) continue;
+      best_error[g] = error[g];
+      scale_code[g] = std::clamp(base_scale[g] + scale_step, lowest_scale, format.highest_scale);
+      offset_code[g] = std::clamp(base_offset[g] + offset_step, 0, format.highest_offset);
+    }
+  }
+
+  // Fills codes, scale_code, offset_code, d and dmin.
+  Groups fit_k(std::span<const float> values, const KFormat& format) {
+    const Groups groups = groups_of(values, format.width);
+    const std::size_t per_block = 256 / format.width;
+    const bool has_minimum = format.highest_offset != 0;
+    if (has_minimum) {
+      search.fit_scale_and_offset(groups, format.codes.highest, true, scale.data(), offset.data());
+    } else {
+      search.fit_scale(groups, format.codes, scale.data());
+    }
+    d.assign(groups.count / per_block, 0.0F);
+    dmin.assign(d.size(), 0.0F);
+    for (std::size_t b = 0; b < d.size(); ++b) {
+      float peak = 0;
+      float least = 0;
+      for (std::size_t g = b * per_block; g < (b + 1) * per_block; ++g) {
+        if (std::abs(scale[g]) > std::abs(peak)) peak = scale[g];
+        least = std::min(least, offset[g]);
+      }
+      d[b] = rounded_to_f16(has_minimum ? peak / static_cast<float>(format.highest_scale)
+                                        : -peak / static_cast<float>(format.highest_scale + 1));
+      dmin[b] = has_minimum ? rounded_to_f16(-least / static_cast<float>(format.highest_offset)) : 0.0F;
+    }
+    const int lowest_scale = has_minimum ? 0 : -format.highest_scale - 1;
+    for (std::size_t g = 0; g < groups.count; ++g) {
+      base_scale[g] = nearest(scale[g] * inverse(d[g / per_block]), lowest_scale, format.highest_scale);
+      base_offset[g] = nearest(-offset[g] * inverse(dmin[g / per_block]), 0, format.highest_offset);
+      best_error[g] = std::numeric_limits<float>::infinity();
+      scale_code[g] = base_scale[g];
+      offset_code[g] = base_offset[g];
+    }
+    const int reach = has_minimum ? 1 : 0;
+    for (int s = -1; s <= 1; ++s) {
+      for (int m = -reach; m <= reach; ++m) try_integers(groups, format, s, m);
+    }
+    for (std::size_t g = 0; g < groups.count; ++g) {
+      trial_scale[g] = d[g / per_block] * static_cast<float>(scale_code[g]);
+      trial_offset[g] = -dmin[g / per_block] * static_cast<float>(offset_code[g]);
+    }
+    search.integer_codes(groups, format.codes, trial_scale.data(), trial_offset.data(), codes.data(), nullptr);
+    return groups;
+  }
+
+  void encode_q2_k(std::span<const float> values, std::byte* out) {
+    fit_k(values, {16, 15, 15, {0, 3}});
+    for (std::size_t b = 0; b < d.size(); ++b) {
+      BlockQ2_K block{};
+      block.d = to_f16(d[b]).bits;
+      block.dmin = to_f16(dmin[b]).bits;
+      for (std::size_t g = 0; g < 16; ++g) {
+        block.scales[g] = static_cast<std::uint8_t>(scale_code[16 * b + g] | (offset_code[16 * b + g] << 4));
+      }
+      pack_pairs(&codes[256 * b], block.codes);
+      store_block(block, b, out);
+    }
+  }
+
+  void encode_q3_k(std::span<const float> values, std::byte* out) {
+    fit_k(values, {16, 31, 0, {-4, 3}});
+    for (std::size_t b = 0; b < d.size(); ++b) {
+      BlockQ3_K block{};
+      block.d = to_f16(d[b]).bits;
+      std::uint8_t scales[16];
+      for (std::size_t g = 0; g < 16; ++g) scales[g] = static_cast<std::uint8_t>(scale_code[16 * b + g] + 32);
+      pack_scales_q3(scales, block.scales);
+      pack_pairs(&codes[256 * b], block.codes);
+      pack_bit(&codes[256 * b], 2, block.high);
+      store_block(block, b, out);
+    }
+  }
+
+  template <typename Block>
+  void encode_q45_k(std::span<const float> values, float highest, std::byte* out) {
+    fit_k(values, {32, 63, 63, {0, highest}});
+    for (std::size_t b = 0; b < d.size(); ++b) {
+      Block block{};
+      block.d = to_f16(d[b]).bits;
+      block.dmin = to_f16(dmin[b]).bits;
+      std::uint8_t scales[8];
+      std::uint8_t minima[8];
+      for (std::size_t g = 0; g < 8; ++g) {
+        scales[g] = static_cast<std::uint8_t>(scale_code[8 * b + g]);
+        minima[g] = static_cast<std::uint8_t>(offset_code[8 * b + g]);
+      }
+      pack_scales_k(scales, minima, block.scales);
+      pack_nibbles_k(&codes[256 * b], block.codes);
+      if constexpr (requires { block.high; }) pack_bit(&codes[256 * b], 4, block.high);
+      store_block(block, b, out);
+    }
+  }
+
+  void encode_q6_k(std::span<const float> values, std::byte* out) {
+    fit_k(values, {16, 127, 0, {-32, 31}});
+    for (std::size_t b = 0; b < d.size(); ++b) {
+      BlockQ6_K block{};
+      block.d = to_f16(d[b]).bits;
+      for (std::size_t g = 0; g < 16; ++g) block.scales[g] = static_cast<std::int8_t>(scale_code[16 * b + g]);
+      pack_q6(&codes[256 * b], block);
+      store_block(block, b, out);
+    }
+  }
+
+  void encode(DType dtype, std::span<const float> values, std::byte* out) {
+    switch (dtype) {
+      case DType::kQ4_0:
+        return encode_around_zero<BlockQ4_0>(values, {-8, 7}, out,
+                                             [](const std::uint8_t* c, auto& b) { pack_nibbles(c, b.codes); });
+      case DType::kQ5_0:
+        return encode_around_zero<BlockQ5_0>(values, {-16, 15}, out, [](const std::uint8_t* c, auto& b) {
+          pack_nibbles(c, b.codes);
+          pack_fifth_bits(c, b.high);
+        });
+      case DType::kQ8_0:  // -128 is left out: kernels may turn signs
+        return encode_around_zero<BlockQ8_0>(values, {-127, 127}, out, [](const std::uint8_t* c, auto& b) {
+          for (std::size_t i = 0; i < 32; ++i) b.codes[i] = static_cast<std::int8_t>(c[i] - 127);
+        });
+      case DType::kQ4_1:
+        return encode_with_offset<BlockQ4_1>(values, 15, out,
+                                             [](const std::uint8_t* c, auto& b) { pack_nibbles(c, b.codes); });
+      case DType::kQ5_1:
+        return encode_with_offset<BlockQ5_1>(values, 31, out, [](const std::uint8_t* c, auto& b) {
+          pack_nibbles(c, b.codes);
+          pack_fifth_bits(c, b.high);
+        });
+      case DType::kIQ4_NL:
+        return encode_iq4_nl(values, out);
+      case DType::kMXFP4:
+        return encode_mxfp4(values, out);
+      case DType::kQ2_K:
+        return encode_q2_k(values, out);
+      case DType::kQ3_K:
+        return encode_q3_k(values, out);
+      case DType::kQ4_K:
+        return encode_q45_k<BlockQ4_K>(values, 15, out);
+      case DType::kQ5_K:
+        return encode_q45_k<BlockQ5_K>(values, 31, out);
+      case DType::kQ6_K:
+        return encode_q6_k(values, out);
+      default:
+        assert(false);
+    }
+  }
+};
+
+RowEncoder::RowEncoder(const GroupSearch& search) : work_(new Work{.search = search}) {}
+RowEncoder::~RowEncoder() = default;
+
+bool can_encode_rows(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+    case DType::kF16:
+    case DType::kBF16:
+    case DType::kQ4_0:
+    case DType::kQ4_1:
+    case DType::kQ5_0:
+    case DType::kQ5_1:
+    case DType::kQ8_0:
+    case DType::kQ2_K:
+    case DType::kQ3_K:
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+    case DType::kQ6_K:
+    case DType::kIQ4_NL:
+    case DType::kMXFP4:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void RowEncoder::encode(DType dtype, std::span<const float> values, std::size_t cols, std::span<const float> importance,
+                        std::span<std::byte> out) {
+  assert(can_encode_rows(dtype) && values.size() % cols == 0 && out.size() == row_bytes(dtype, values.size()));
+  if (dtype_info(dtype).block_values == 1) {
+    quantize_row(dtype, values, out);
+    return;
+  }
+  work_->set_weights(values, cols, importance);
+  work_->encode(dtype, values, out.data());
+}
+
+}  // namespace carat

@@ -14,6 +14,7 @@ enum class ErrorKind {
   kNotFound,     // no such file or model
   kUnsupported,  // well formed, but carat can't do it
   kOutOfMemory,  // it doesn't fit
+  kNetwork,      // a server can't be reached or does not do what it should
   kBusy,         // too much is asked at once; later it may work
   kCancelled,    // the caller asked to stop
   kInternal,     // a promise inside carat is broken

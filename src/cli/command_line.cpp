@@ -130,6 +130,10 @@ void define_commands(CLI::App& root, Action& action) {
   define_bench(root, action);
   define_convert(root, action);
   define_quantize(root, action);
+  define_pull(root, action);
+  define_list(root, action);
+  define_rm(root, action);
+  define_cp(root, action);
   define_debug(root, action);
   define_completion(root, action);
   define_man(root, action);

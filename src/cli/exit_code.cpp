@@ -14,6 +14,8 @@ int exit_code(ErrorKind kind) {
       return kExitOutOfMemory;
     case ErrorKind::kCancelled:
       return kExitSignalBase + 2;
+    case ErrorKind::kNetwork:
+      return kExitNetwork;
     case ErrorKind::kBusy:
     case ErrorKind::kUnsupported:
     case ErrorKind::kInternal:

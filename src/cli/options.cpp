@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/pull_model.h"
 
 namespace carat {
 
@@ -54,8 +55,9 @@ const SamplingFlag* find_sampling_flag(std::string_view name) {
 }  // namespace
 
 void add_model(CLI::App& verb, std::string& model) {
-  verb.add_option("MODEL", model, "A GGUF file, or a folder with config.json and safetensors")
+  verb.add_option("MODEL", model, "A GGUF file, a folder with config.json and safetensors, or a name: gemma4:e2b")
       ->required()
+      ->transform([](const std::string& name) { return model_path(name); }, "")
       ->type_name("FILE");
 }
 

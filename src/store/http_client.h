@@ -1,0 +1,75 @@
+// HttpClient: requests by libcurl, with redirects followed by rules of our own. Proxies as in the environment
+// (HTTPS_PROXY, NO_PROXY), certificates as SSL_CERT_FILE and SSL_CERT_DIR say.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace carat {
+
+// Something between here and the server went wrong.
+class NetworkError : public Error {
+ public:
+  NetworkError(const std::string& message, bool may_pass) : Error(ErrorKind::kNetwork, message), may_pass_(may_pass) {}
+  // Another attempt may do better.
+  bool may_pass() const { return may_pass_; }
+
+ private:
+  bool may_pass_;
+};
+
+struct HttpRequest {
+  std::string url;
+  // Sent to the url's own scheme, host and port only, and there only over TLS or to this machine; not to where it
+  // redirects.
+  std::string token{};          // Authorization: Bearer
+  std::string user_password{};  // "user:password": Authorization: Basic
+  std::vector<std::string> headers{};
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> range{};  // first and last byte
+  long low_speed_seconds = 30;  // gives up when fewer than 1,000 bytes a second come for so long
+};
+
+struct HttpResponse {
+  long status = 0;
+  bool was_redirected = false;
+  std::map<std::string, std::string> headers{};  // names in lower case
+  std::string header(const std::string& name) const;
+};
+
+class HttpClient {
+ public:
+  HttpClient();
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  // Hands the body of the final response out in pieces, together with its head; on_data returning false ends the
+  // transfer, which then throws NetworkError. should_stop, if given, is asked several times a second: true ends it too.
+  // Any status is a response. Throws NetworkError; redirects beyond five and to anything but HTTP are errors.
+  HttpResponse get(const HttpRequest& request,
+                   const std::function<bool(const HttpResponse&, std::span<const std::byte>)>& on_data,
+                   const std::function<bool()>& should_stop = {});
+
+  // A body of at most max_bytes as text. Throws NetworkError for a status other than 200, worded for people.
+  std::string get_text(const HttpRequest& request, std::size_t max_bytes,
+                       const std::function<bool()>& should_stop = {});
+
+ private:
+  struct Transfer;
+  std::unique_ptr<Transfer> transfer_;
+};
+
+// What a status that is no success means and what to do.
+NetworkError status_error(const std::string& url, const HttpResponse& response);
+
+}  // namespace carat

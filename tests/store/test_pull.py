@@ -1,0 +1,316 @@
+"""carat pull against a server that fails in every way: what gets a model's name is always whole."""
+
+import hashlib
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from hub_server import COMMIT, Server, git_sha1  # noqa: E402
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+CARAT = pathlib.Path(os.environ.get("CARAT", TESTS.parent / "build" / "release" / "bin" / "carat")).resolve()
+RANDOM = random.Random(7)
+# Three ranges of 8 MiB, the last one short.
+MODEL = RANDOM.randbytes(17 << 20)
+PROJECTOR = RANDOM.randbytes(100_000)
+REPOSITORY = "google/gemma-4-E2B-it-qat-q4_0-gguf"
+FILES = {REPOSITORY: {"README.md": b"# A model\n", "gemma-4-E2B_q4_0-it.gguf": MODEL, "mmproj-F16.gguf": PROJECTOR}}
+
+
+@pytest.fixture
+def server():
+    server = Server(files=dict(FILES))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+def environment(server, home, **more):
+    kept = {key: os.environ[key] for key in ("PATH", "ASAN_OPTIONS") if key in os.environ}
+    return kept | {"HOME": str(home), "HF_ENDPOINT": server.url, "CARAT_OLLAMA_ENDPOINT": server.url,
+                   "CARAT_KAGGLE_ENDPOINT": server.url} | more
+
+
+def carat(server, home, *arguments, timeout=60, preexec_fn=None, **more):
+    return subprocess.run([CARAT, *map(str, arguments)], env=environment(server, home, **more), capture_output=True,
+                          text=True, timeout=timeout, preexec_fn=preexec_fn, stdin=subprocess.DEVNULL)
+
+
+def pull(server, home, name="gemma4:e2b", *options, **more):
+    return carat(server, home, "pull", name, "--retry-wait", "0.01", *options, **more)
+
+
+def pulled(server, home, *arguments, **more):
+    """The path that a pull which has to succeed prints."""
+    done = pull(server, home, *arguments, **more)
+    assert done.returncode == 0, done.stderr
+    return pathlib.Path(done.stdout.strip())
+
+
+def cache(home):
+    return home / ".cache" / "huggingface" / "hub"
+
+
+def check_nothing_wrong(home):
+    """Whatever has a final name in the cache holds what the name says."""
+    for blob in cache(home).glob("models--*/blobs/*"):
+        if blob.name.endswith((".carat-part", ".carat-state")):
+            continue
+        data = blob.read_bytes()
+        assert blob.name in (hashlib.sha256(data).hexdigest(), git_sha1(data)), blob
+    for link in cache(home).glob("models--*/snapshots/*/*"):
+        assert link.exists(), f"{link} leads nowhere"
+
+
+def test_two_lines_to_a_model(server, home):
+    path = pulled(server, home)
+    assert path.read_bytes() == MODEL
+    assert path.parent.joinpath("mmproj-F16.gguf").read_bytes() == PROJECTOR
+    assert path == cache(home) / f"models--{REPOSITORY.replace('/', '--')}" / "snapshots" / COMMIT / path.name
+    assert (path.parent.parent.parent / "refs" / "main").read_text() == COMMIT
+    listed = json.loads(carat(server, home, "list", "--json").stdout)
+    assert [(model["name"], model["bytes"]) for model in listed] == [("gemma4:e2b", len(MODEL))]
+
+    before = server.requests["data"]
+    assert pulled(server, home) == path
+    assert server.requests["data"] == before, "what is here is not fetched again"
+
+    assert carat(server, home, "cp", "gemma4:e2b", "mine").returncode == 0
+    shown = carat(server, home, "show", "mine")
+    assert shown.returncode == 7 and str(path) in shown.stderr, "the path is right, though the bytes are no model"
+    assert carat(server, home, "rm", "mine").returncode == 0
+    assert carat(server, home, "rm", "gemma4:e2b").returncode == 0
+    assert carat(server, home, "list", "--json").stdout == "[]\n"
+    assert not list(cache(home).glob("models--*"))
+
+
+@pytest.mark.parametrize("fault", ["cut", "reset", "wrong range", "longer", 500, 502, 503, 429, 408, "loop"])
+def test_faults_that_pass(server, home, fault):
+    left = [4]
+
+    def faults(kind, path):
+        if kind == "data" and left[0] > 0:
+            left[0] -= 1
+            return fault
+        return None
+
+    server.faults = faults
+    assert pulled(server, home).read_bytes() == MODEL
+    check_nothing_wrong(home)
+
+
+@pytest.mark.parametrize("fault,code,words", [(401, 6, "HF_TOKEN"), (403, 6, "accept its terms"), (404, 6, "Check the name"),
+                                              (500, 6, "try again later"), (429, 6, "asked too often"),
+                                              ("cut", 6, "localhost"), ("wrong bytes", 7, "hash")])
+def test_faults_that_stay(server, home, fault, code, words):
+    server.faults = lambda kind, path: fault if kind == "data" or isinstance(fault, int) else None
+    done = pull(server, home, "gemma4:e2b", "--retries", 2)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr and "secret" not in done.stderr
+    assert carat(server, home, "list", "--json").stdout == "[]\n", "nothing half-done is seen"
+    check_nothing_wrong(home)
+    server.faults = lambda kind, path: None
+    assert pulled(server, home).read_bytes() == MODEL
+
+
+def test_a_server_without_ranges(server, home):
+    server.faults = lambda kind, path: "no ranges"
+    assert pulled(server, home).read_bytes() == MODEL
+
+
+def test_wrong_bytes_once(server, home):
+    wrong = [True]
+
+    def faults(kind, path):
+        if kind == "data" and wrong[0]:
+            wrong[0] = False
+            return "wrong bytes"
+        return None
+
+    server.faults = faults
+    assert pulled(server, home).read_bytes() == MODEL
+
+
+def test_two_hundred_random_faults(server, home):
+    """The share of requests that fail is large; in the end every pull is whole."""
+    chance = random.Random(3)
+    kinds = ["cut", "reset", "wrong range", "longer", "slow", 500, 503, 429, 408, "wrong bytes", "loop"]
+    count = [0]
+
+    def faults(kind, path):
+        if count[0] < 200 and chance.random() < 0.6:
+            count[0] += 1
+            fault = chance.choice(kinds)
+            return fault if kind == "data" or isinstance(fault, int) or fault == "reset" else None
+        return None
+
+    server.faults = faults
+    rounds = 0
+    while count[0] < 200 or rounds == 0:
+        pull(server, home, "gemma4:e2b", "--retries", 5)
+        check_nothing_wrong(home)
+        carat(server, home, "rm", "gemma4:e2b")
+        rounds += 1
+        assert rounds < 200
+    server.faults = lambda kind, path: None
+    assert pulled(server, home).read_bytes() == MODEL
+    check_nothing_wrong(home)
+
+
+def test_kill_at_random_moments(server, home):
+    """What a killed pull has fetched is not fetched again, and nothing of it is taken for a model."""
+    server.faults = lambda kind, path: "slow" if kind == "data" else None
+    for _ in range(6):
+        process = subprocess.Popen([CARAT, "pull", "gemma4:e2b"], env=environment(server, home),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(RANDOM.uniform(0.1, 1.2))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        check_nothing_wrong(home)
+    server.faults = lambda kind, path: None
+    assert pulled(server, home).read_bytes() == MODEL
+    check_nothing_wrong(home)
+
+
+def test_it_goes_on_where_it_was(server, home):
+    done_ranges = [0]
+
+    def faults(kind, path):
+        if kind != "data" or "cdn" not in path:
+            return None
+        done_ranges[0] += 1
+        return None if done_ranges[0] <= 2 else 404
+
+    server.faults = faults
+    assert pull(server, home, "gemma4:e2b", "--connections", 1).returncode == 6
+    first = server.bytes_sent
+    assert first > 8 << 20
+    server.faults = lambda kind, path: None
+    pulled(server, home)
+    assert server.bytes_sent - first < len(MODEL) + len(PROJECTOR) - (8 << 20) + 10_000
+
+
+def test_several_pulls_share_one_transfer(server, home):
+    server.faults = lambda kind, path: "slow" if kind == "data" else None
+    processes = [subprocess.Popen([CARAT, "pull", "gemma4:e2b"], env=environment(server, home), stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    time.sleep(0.5)
+    processes[0].kill()
+    for process in processes[1:]:
+        out, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+        assert pathlib.Path(out.strip()).read_bytes() == MODEL
+    processes[0].communicate()
+    assert server.bytes_sent < 2 * (len(MODEL) + len(PROJECTOR))
+
+
+def test_a_full_disk_is_told_and_survived(server, home):
+    import resource
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    done = pull(server, home, "gemma4:e2b", preexec_fn=limit)
+    assert done.returncode == 5 and "are needed" in done.stderr, done.stderr
+    check_nothing_wrong(home)
+    assert pulled(server, home).read_bytes() == MODEL
+
+
+def test_a_broken_blob_is_fetched_again(server, home):
+    path = pulled(server, home)
+    blob = path.resolve()
+    blob.write_bytes(MODEL[:-5])  # as after a crash of the machine
+    assert pulled(server, home).read_bytes() == MODEL
+
+
+def test_the_token_stays_with_the_hub(server, home):
+    pulled(server, home, HF_TOKEN="hf_secret")
+    kinds = {kind: {header for at, header in server.authorizations if at == kind} for kind in ("api", "data")}
+    assert kinds["api"] == {"Bearer hf_secret"}
+    assert kinds["data"] == {None}, "not sent to another host"
+
+
+def test_hostile_file_names_go_nowhere(home, tmp_path):
+    server = Server(files={"evil/repo": {"../../../../evil.gguf": b"x", "/tmp/evil.gguf": b"x", "a\\b.gguf": b"x",
+                                         "good.gguf": b"good"}})
+    path = pulled(server, home, "hf.co/evil/repo")
+    assert path.name == "good.gguf" and path.read_bytes() == b"good"
+    assert not list(tmp_path.rglob("evil.gguf"))
+    server.close()
+
+
+def test_folders_of_safetensors(home):
+    files = {"config.json": b"{}", "model.safetensors": MODEL[:5000], "tokenizer.json": b"[]", "pytorch_model.bin": b"no"}
+    server = Server(files={"google/gemma-4-E2B-it": files})
+    path = pulled(server, home, "gemma4:e2b-bf16")
+    assert sorted(entry.name for entry in path.iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert [model["name"] for model in json.loads(carat(server, home, "list", "--json").stdout)] == ["gemma4:e2b-bf16"]
+    server.close()
+
+
+def test_ollama_registry(home):
+    server = Server(ollama={("library/gemma3", "270m"): {
+        "application/vnd.ollama.image.model": MODEL[:300_000], "application/vnd.ollama.image.projector": PROJECTOR,
+        "application/vnd.ollama.image.license": b"terms"}})
+    path = pulled(server, home, "ollama.com/gemma3:270m")
+    assert path.name == "model.gguf" and path.read_bytes() == MODEL[:300_000]
+    assert path.with_name("mmproj.gguf").read_bytes() == PROJECTOR
+    assert [m["name"] for m in json.loads(carat(server, home, "list", "--json").stdout)] == ["ollama.com/library/gemma3:270m"]
+    assert pull(server, home, "ollama.com/gemma3:9b").returncode == 6
+    server.close()
+
+
+def test_names_and_exit_codes(server, home):
+    for name, code, words in [("gema4:e2b", 3, 'Did you mean "gemma4:e2b"'), ("hf.co/a/../b", 4, "no model's name"),
+                              ("hf.co/google/none", 6, "Check the name")]:
+        done = pull(server, home, name)
+        assert done.returncode == code and words in done.stderr, done.stderr
+    missing = carat(server, home, "run", "gemma4:e2b", "hello")
+    assert missing.returncode == 3 and "carat pull gemma4:e2b" in missing.stderr
+    offline = pull(server, home, "gemma4:e2b", HF_HUB_OFFLINE="1")
+    assert offline.returncode == 6 and "HF_HUB_OFFLINE" in offline.stderr
+
+
+def test_progress_as_json(server, home):
+    done = pull(server, home, "gemma4:e2b", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[-1]["bytes"] == sum(map(len, FILES[REPOSITORY].values())) - len(FILES[REPOSITORY]["README.md"])
+    steps = [line["done"] for line in lines[:-1]]
+    assert steps and steps == sorted(steps)
+
+
+def test_cache_of_the_python_library_is_shared(server, home):
+    """What huggingface_hub has fetched is used without a request for data, and the reverse."""
+    pytest.importorskip("huggingface_hub")
+    script = ("import sys, huggingface_hub as hub; "
+              "print(hub.hf_hub_download(sys.argv[1], sys.argv[2], local_files_only=len(sys.argv) > 3))")
+
+    def by_python(name, *more):
+        done = subprocess.run([sys.executable, "-c", script, REPOSITORY, name, *more], capture_output=True, text=True,
+                              env=environment(server, home, HF_HUB_DISABLE_XET="1"), timeout=60)
+        assert done.returncode == 0, done.stderr
+        return pathlib.Path(done.stdout.strip())
+
+    names = list(FILES[REPOSITORY])[1:]
+    theirs = [by_python(name) for name in names]
+    before = server.requests["data"]
+    assert pulled(server, home) == theirs[0]
+    assert server.requests["data"] == before
+    assert carat(server, home, "rm", "gemma4:e2b").returncode == 0
+    assert pulled(server, home) == theirs[0]
+    before = server.requests["data"]
+    assert [by_python(name, "offline") for name in names] == theirs
+    assert server.requests["data"] == before

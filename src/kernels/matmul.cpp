@@ -51,6 +51,7 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
     assert(product.weight.cols == x.cols() && product.out.cols() == product.weight.rows);
     assert(product.first_row + product.out.rows() <= x.rows());
     needs_codes = needs_codes || meets_codes(product.weight);
+    if (observer_) observer_(product.weight, x.row_range(product.first_row, product.out.rows()));
     // Only the last panel of a matrix can lack rows.
     if (product.weight.rows % kPanelRows != 0) {
       for (Workspace& w : workspaces_) reserve(w.last_panel, product.out.rows() * kPanelRows);

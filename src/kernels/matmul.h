@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/buffer.h"
@@ -24,6 +26,9 @@ struct Product {
   std::size_t first_row = 0;  // of the shared input
 };
 
+// Is shown every product's weights and input, [rows, weight.cols], before it is computed.
+using MatmulObserver = std::function<void(const WeightMatrix& weight, MatView<const float> x)>;
+
 // Works on panels of 16 weight rows: a worker unpacks some columns of a panel into its own cache, multiplies all rows
 // of activations with them and goes on. Weights are read once however many rows there are, and never copied. Each
 // output is the sum over columns in ascending order (kernel_table.h): it does not depend on the other rows in the
@@ -39,6 +44,9 @@ class Matmul {
     const Product product{weight, out};
     (*this)(x, {&product, 1});
   }
+
+  // For measuring what weights meet (`carat imatrix`); none by default.
+  void set_observer(MatmulObserver observer) { observer_ = std::move(observer); }
 
  private:
   struct Task {
@@ -65,6 +73,7 @@ class Matmul {
   ActivationType activations_;
   std::vector<Workspace> workspaces_;  // one a worker
   std::vector<Task> tasks_;
+  MatmulObserver observer_;
 
   // The input at hand as codes; grown on demand.
   AlignedBuffer<std::int8_t> x_codes_;

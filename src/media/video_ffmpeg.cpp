@@ -148,6 +148,8 @@ class Film {
       throw source_.bad(str("its pictures are coded as ", avcodec_get_name(stream().codecpar->codec_id),
                             ", which this FFmpeg can't decode."));
     }
+    // Not by frames: containers without presentation times (AVI) would have each frame take the time of a later packet.
+    codec_->thread_type = FF_THREAD_SLICE;
     codec_->thread_count = 0;
     codec_->max_pixels = static_cast<std::int64_t>(source_.limits.max_pixels);
     codec_->codec_whitelist = av_strdup(kCodecs);

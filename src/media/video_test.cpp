@@ -56,9 +56,11 @@ TEST_P(FilmTest, TheRightFramesAreDecoded) {
     for (std::size_t i = 0; i < frames.size(); ++i) {
       EXPECT_EQ(frames[i].image.size, (ImageSize{64, 48}));
       EXPECT_DOUBLE_EQ(frames[i].seconds, static_cast<double>(numbers[i]) / fps);
-      // Frame n is grey of level 2 n, give or take what the codec loses.
-      for (const std::uint8_t value : frames[i].image.pixels)
-        ASSERT_NEAR(value, 2.0 * static_cast<double>(numbers[i]), 1.9) << i;
+      // Frame n is grey of level 2 n; codecs lose up to one level of some, so that only a wrong frame is two off.
+      double sum = 0;
+      for (const std::uint8_t value : frames[i].image.pixels) sum += value;
+      const double level = sum / static_cast<double>(frames[i].image.pixels.size());
+      EXPECT_NEAR(level, 2.0 * static_cast<double>(numbers[i]), 1.5) << i;
     }
   };
   check({});

@@ -248,6 +248,21 @@ TEST(PrefixCache, RandomSequencesReadWhatTheyWrote) {
   }
 }
 
+TEST(PrefixCache, HasABoundHoweverSmallItsBlocks) {
+  const DecoderConfig config;  // no layers: no bytes
+  PagePool pool;
+  PrefixCache prefixes(config);
+  for (TokenKey key = 0; key < PrefixCache::kMostNodes + 200; ++key) {
+    KvCache cache(config, {DType::kF32, DType::kF32, 16, 16, 0}, pool);
+    cache.make_room(0, 1);
+    prefixes.insert(key % 7 == 0 ? "salt" : "", std::vector<TokenKey>{key}, 1, {}, cache);
+    ASSERT_LE(prefixes.nodes(), PrefixCache::kMostNodes);
+  }
+  const TokenKey latest = PrefixCache::kMostNodes + 199;
+  EXPECT_EQ(prefixes.find("", std::vector<TokenKey>{latest, 1}, 1).tokens, latest % 7 == 0 ? 0U : 1U);
+  EXPECT_EQ(prefixes.find("", std::vector<TokenKey>{1, 1}, 1).tokens, 0U);
+}
+
 TEST(PrefixCache, AnEvictedWindowIsSaid) {
   const DecoderConfig config = two_layers(12);
   PagePool pool;

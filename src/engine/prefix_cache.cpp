@@ -99,6 +99,7 @@ void PrefixCache::insert(const std::string& salt, std::span<const TokenKey> keys
       next->blocks = std::move(blocks);
     } else if (next == nullptr || step.common < wanted.size()) {
       next = node->children.emplace_back(std::make_unique<Node>()).get();
+      ++nodes_;
       next->keys.assign(wanted.begin(), wanted.end());
       next->blocks = std::move(blocks);
     } else if (next->blocks.sliding == nullptr && blocks.sliding != nullptr && next->keys.size() == wanted.size()) {
@@ -109,6 +110,7 @@ void PrefixCache::insert(const std::string& salt, std::span<const TokenKey> keys
     next->last_use = now_;
     node = next;
   }
+  while (nodes_ > kMostNodes) drop_oldest_leaf();
 }
 
 template <typename Visit>
@@ -117,6 +119,23 @@ void PrefixCache::walk(Node& node, const Visit& visit) {
     walk(*node.children[i], visit);
     visit(node, i);
   }
+}
+
+void PrefixCache::drop_oldest_leaf() {
+  Node* parent_of_oldest = nullptr;
+  std::size_t oldest = 0;
+  for (auto& [salt, root] : roots_) {
+    walk(root, [&](Node& parent, std::size_t index) {
+      const Node& node = *parent.children[index];
+      if (!node.children.empty()) return;
+      if (parent_of_oldest != nullptr && node.last_use >= parent_of_oldest->children[oldest]->last_use) return;
+      parent_of_oldest = &parent;
+      oldest = index;
+    });
+  }
+  parent_of_oldest->children.erase(parent_of_oldest->children.begin() + static_cast<std::ptrdiff_t>(oldest));
+  --nodes_;
+  std::erase_if(roots_, [](const auto& root) { return root.second.children.empty(); });
 }
 
 bool PrefixCache::reclaim() {
@@ -146,6 +165,7 @@ bool PrefixCache::reclaim() {
     loose->blocks.sliding = nullptr;
   } else if (parent_of_leaf != nullptr) {
     parent_of_leaf->children.erase(parent_of_leaf->children.begin() + static_cast<std::ptrdiff_t>(leaf));
+    --nodes_;
   } else if (bordering != nullptr) {
     bordering->blocks.sliding = nullptr;
   } else {

@@ -45,6 +45,10 @@ class PrefixCache {
   // Gives up something that nobody else holds; false when there is nothing left.
   bool reclaim();
 
+  // However little memory the blocks take: the tree has no more nodes than this, the leaves longest unused go.
+  static constexpr std::size_t kMostNodes = 4096;
+  std::size_t nodes() const { return nodes_; }
+
   // Bytes that only the cache holds.
   std::size_t bytes() const;
 
@@ -67,9 +71,11 @@ class PrefixCache {
   template <typename Visit>
   static void walk(Node& node, const Visit& visit);
   std::size_t window_begin(std::size_t position) const;
+  void drop_oldest_leaf();
 
   const DecoderConfig& config_;
   std::map<std::string, Node> roots_;  // by salt
+  std::size_t nodes_ = 0;              // roots not counted
   std::uint64_t now_ = 0;              // goes up with each use
 };
 

@@ -7,6 +7,7 @@
 #include "cli/completion.h"
 #include "cli/exit_code.h"
 #include "cli/man_page.h"
+#include "cli/serve.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
 
@@ -124,6 +125,7 @@ void define_commands(CLI::App& root, Action& action) {
   root.set_version_flag("--version", std::string(version()), "Print the version");
   root.require_subcommand(1);
   define_run(root, action);
+  define_serve(root, action);
   define_show(root, action);
   define_perplexity(root, action);
   define_transcribe(root, action);

@@ -53,7 +53,7 @@ std::string hexadecimal(std::size_t number) {
 class ConnectionExchange : public Exchange {
  public:
   ConnectionExchange(std::shared_ptr<asio::io_context> network, std::shared_ptr<HttpConnection> connection,
-                     std::size_t number, HttpRequest request)
+                     std::size_t number, ServerRequest request)
       : network_(std::move(network)),
         connection_(std::move(connection)),
         number_(number),
@@ -62,13 +62,13 @@ class ConnectionExchange : public Exchange {
     asio::post(*network_, [connection = std::move(connection_), number = number_] { connection->abandon(number); });
   }
 
-  const HttpRequest& request() const override { return request_; }
-  void respond(HttpResponse response) override {
+  const ServerRequest& request() const override { return request_; }
+  void respond(ServerResponse response) override {
     post([response = std::move(response)](HttpConnection& c, std::size_t n) mutable {
       c.respond(n, std::move(response));
     });
   }
-  void begin_stream(HttpResponse head) override {
+  void begin_stream(ServerResponse head) override {
     post([head = std::move(head)](HttpConnection& c, std::size_t n) mutable { c.begin_stream(n, std::move(head)); });
   }
   void write(std::string piece) override {
@@ -94,7 +94,7 @@ class ConnectionExchange : public Exchange {
   std::shared_ptr<asio::io_context> network_;  // before the connection, whose socket needs it to the end
   std::shared_ptr<HttpConnection> connection_;
   std::size_t number_;
-  HttpRequest request_;
+  ServerRequest request_;
 };
 
 }  // namespace
@@ -247,6 +247,11 @@ bool HttpConnection::read_head() {
 
 bool HttpConnection::read_body() {
   if (!parser_->is_done() && in_.size() > 0 && !parse()) return false;
+  count_body(parser_->get().body().size());
+  if (shared_.bodies_bytes > shared_.limits.max_bodies_bytes) {
+    refuse(503, "too many large requests at once.");
+    return false;
+  }
   if (parser_->get().body().size() > max_body_bytes_) {
     refuse(413, str("the request's body has more than ", max_body_bytes_, " bytes."));
     return false;
@@ -259,6 +264,11 @@ bool HttpConnection::read_body() {
   parser_.reset();
   dispatch();
   return false;
+}
+
+void HttpConnection::count_body(std::size_t size) {
+  shared_.bodies_bytes += size - body_bytes_;  // wraps as it should where it shrinks
+  body_bytes_ = size;
 }
 
 bool HttpConnection::parse() {
@@ -297,7 +307,7 @@ void HttpConnection::begin_exchange() {
 void HttpConnection::dispatch() {
   begin_exchange();
   // The log wants to know of the request after the exchange has it.
-  HttpRequest request = std::move(request_);
+  ServerRequest request = std::move(request_);
   request_ = {};
   request_.method = request.method;
   request_.path = request.path;
@@ -317,7 +327,7 @@ void HttpConnection::dispatch() {
 // ---- Answering
 // -------------------------------------------------------------------------------------------------------
 
-std::string HttpConnection::head_text(const HttpResponse& response, std::optional<std::size_t> length,
+std::string HttpConnection::head_text(const ServerResponse& response, std::optional<std::size_t> length,
                                       bool is_chunked) {
   std::string head = str("HTTP/1.1 ", response.status, " ", reason_phrase(response.status), "\r\nDate: ", http_date(),
                          "\r\nX-Request-Id: ", request_.id, "\r\n");
@@ -333,7 +343,7 @@ std::string HttpConnection::head_text(const HttpResponse& response, std::optiona
   return head + "\r\n";
 }
 
-void HttpConnection::respond(std::size_t exchange, HttpResponse response) {
+void HttpConnection::respond(std::size_t exchange, ServerResponse response) {
   if (exchange != exchange_ || state_ != State::kResponding || is_answered_ || is_streaming_) return;
   if (shared_.is_draining) keeps_alive_ = false;
   status_ = response.status;
@@ -344,7 +354,7 @@ void HttpConnection::respond(std::size_t exchange, HttpResponse response) {
   send(std::move(bytes));
 }
 
-void HttpConnection::begin_stream(std::size_t exchange, HttpResponse head) {
+void HttpConnection::begin_stream(std::size_t exchange, ServerResponse head) {
   if (exchange != exchange_ || state_ != State::kResponding || is_answered_ || is_streaming_) return;
   if (shared_.is_draining || is_old_) keeps_alive_ = false;
   status_ = head.status;
@@ -428,6 +438,7 @@ void HttpConnection::on_written(const error_code& error, std::size_t size) {
 
 void HttpConnection::finish_exchange() {
   gone_ = nullptr;
+  count_body(0);
   shared_.count_exchanges(-1);
   shared_.callbacks.finished(request_, status_, sent_bytes_,
                              std::chrono::duration<double>(Clock::now() - exchange_began_).count());
@@ -457,6 +468,7 @@ void HttpConnection::close_if_idle() {
 void HttpConnection::close() {
   if (state_ == State::kClosed) return;
   const bool was_responding = state_ == State::kResponding;
+  count_body(0);
   state_ = State::kClosed;
   error_code ignored;
   socket().close(ignored);

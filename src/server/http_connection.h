@@ -34,6 +34,7 @@ struct HttpShared {
   std::shared_ptr<boost::asio::io_context> network;  // exchanges keep it: they may outlive the server
   boost::asio::thread_pool& handlers;
   bool is_draining = false;
+  std::size_t bodies_bytes = 0;                 // of all requests that are read or answered
   std::function<void(HttpConnection&)> closed;  // the connection may be forgotten
   std::function<void(std::ptrdiff_t)> count_exchanges;
 };
@@ -51,8 +52,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void close();
 
   // Of the exchange with that number; nothing happens when it is no longer the present one.
-  void respond(std::size_t exchange, HttpResponse response);
-  void begin_stream(std::size_t exchange, HttpResponse head);
+  void respond(std::size_t exchange, ServerResponse response);
+  void begin_stream(std::size_t exchange, ServerResponse head);
   void write(std::size_t exchange, std::string piece);
   void end_stream(std::size_t exchange);
   void on_gone(std::size_t exchange, std::function<void()> callback);
@@ -78,12 +79,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void process();
   bool read_head();  // false: more bytes are needed, or the request was refused
   bool read_body();
-  bool parse();  // feeds in_ to the parser; false after a refusal
+  void count_body(std::size_t size);  // of the request at hand, as far as it has come
+  bool parse();                       // feeds in_ to the parser; false after a refusal
   void refuse(int status, const std::string& message);
   void dispatch();
   void begin_exchange();
 
-  std::string head_text(const HttpResponse& response, std::optional<std::size_t> length, bool is_chunked);
+  std::string head_text(const ServerResponse& response, std::optional<std::size_t> length, bool is_chunked);
   void send(std::string bytes);
   void write_next();
   void on_written(const boost::system::error_code& error, std::size_t size);
@@ -102,8 +104,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
       [](std::uint64_t, boost::beast::string_view extensions, boost::system::error_code& error) {
         if (!extensions.empty()) error = boost::beast::http::error::bad_chunk_extension;
       };
-  HttpRequest request_;
+  ServerRequest request_;
   std::size_t max_body_bytes_ = 0;
+  std::size_t body_bytes_ = 0;   // counted in shared_.bodies_bytes
   Clock::time_point began_;      // when the state was entered, or the request's first byte came
   Clock::time_point last_read_;  // when bytes came last
 

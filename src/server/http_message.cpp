@@ -61,7 +61,7 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
 }
 
-std::string_view HttpRequest::header(std::string_view name) const {
+std::string_view ServerRequest::header(std::string_view name) const {
   for (const HttpHeader& header : headers) {
     if (equals_ignoring_case(header.name, name)) return header.value;
   }

@@ -1,4 +1,4 @@
-// HttpRequest and HttpResponse as plain data: what handlers see of HTTP.
+// ServerRequest and ServerResponse as plain data: what handlers see of HTTP.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ struct HttpHeader {
   std::string name, value;
 };
 
-struct HttpRequest {
+struct ServerRequest {
   std::string method;  // "GET"
   std::string path;    // percent-decoded, without the query
   std::string query;   // what stands behind '?', as sent
@@ -25,7 +25,7 @@ struct HttpRequest {
   std::string_view header(std::string_view name) const;
 };
 
-struct HttpResponse {
+struct ServerResponse {
   int status = 200;
   std::string content_type = "application/json";
   std::vector<HttpHeader> headers = {};  // besides Content-Type, Content-Length, Date and X-Request-Id

@@ -75,7 +75,7 @@ class HttpServer::Impl {
         handlers_(options_.handler_threads),
         timer_(*network_),
         retry_(*network_),
-        shared_{options_.limits, callbacks_, network_, handlers_, false, {}, {}} {
+        shared_{options_.limits, callbacks_, network_, handlers_, false, 0, {}, {}} {
     shared_.closed = [this](HttpConnection& connection) { forget(connection); };
     shared_.count_exchanges = [this](std::ptrdiff_t change) {
       exchanges_ += static_cast<std::size_t>(change);  // wraps as it should for -1

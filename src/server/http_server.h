@@ -20,7 +20,8 @@ namespace carat {
 
 struct HttpLimits {
   HeadLimits head;
-  std::size_t max_connections = 4096;  // more wait until one closes
+  std::size_t max_connections = 4096;                     // more wait until one closes
+  std::size_t max_bodies_bytes = std::size_t{512} << 20;  // of all requests together; more are told 503
   // Of what a client has not read yet; one that falls further behind is dropped.
   std::size_t max_unsent_bytes = std::size_t{8} << 20;
   std::chrono::milliseconds head_time{10'000};   // from the first byte of a request to the end of its head
@@ -46,12 +47,12 @@ class Exchange {
  public:
   virtual ~Exchange() = default;
 
-  virtual const HttpRequest& request() const = 0;
+  virtual const ServerRequest& request() const = 0;
 
-  virtual void respond(HttpResponse response) = 0;
+  virtual void respond(ServerResponse response) = 0;
 
   // The head of an answer whose body comes in pieces; head.body is the first piece, if not empty.
-  virtual void begin_stream(HttpResponse head) = 0;
+  virtual void begin_stream(ServerResponse head) = 0;
   virtual void write(std::string piece) = 0;
   virtual void end_stream() = 0;
 
@@ -62,17 +63,17 @@ class Exchange {
 
 // What is decided when a request's head has been read, before its body is.
 struct Admission {
-  std::optional<HttpResponse> refusal = {};  // the answer; the body is not read
+  std::optional<ServerResponse> refusal = {};  // the answer; the body is not read
   std::size_t max_body_bytes = 0;
 };
 
 struct HttpCallbacks {
-  std::function<Admission(const HttpRequest& head)> admit;  // on the network's thread: must be quick
-  std::function<void(std::shared_ptr<Exchange>)> handle;    // on a handler thread; may throw: 500
+  std::function<Admission(const ServerRequest& head)> admit;  // on the network's thread: must be quick
+  std::function<void(std::shared_ptr<Exchange>)> handle;      // on a handler thread; may throw: 500
   // An answer for what is wrong with the request as HTTP; the request may be half empty.
-  std::function<HttpResponse(const HttpRequest& head, int status, const std::string& message)> refuse;
+  std::function<ServerResponse(const ServerRequest& head, int status, const std::string& message)> refuse;
   // After each answer, for logs and metrics, on the network's thread. status 499: the client left before it.
-  std::function<void(const HttpRequest& request, int status, std::size_t sent_bytes, double seconds)> finished;
+  std::function<void(const ServerRequest& request, int status, std::size_t sent_bytes, double seconds)> finished;
 };
 
 class HttpServer {

@@ -67,17 +67,17 @@ class ServerTest : public ::testing::Test {
     HttpOptions options;
     options.limits = limits;
     HttpCallbacks callbacks;
-    callbacks.admit = [](const HttpRequest& head) {
+    callbacks.admit = [](const ServerRequest& head) {
       Admission admission;
-      if (head.path == "/secret") admission.refusal = HttpResponse{401, "text/plain", {}, "no"};
+      if (head.path == "/secret") admission.refusal = ServerResponse{401, "text/plain", {}, "no"};
       admission.max_body_bytes = 1000;
       return admission;
     };
     callbacks.handle = [this](const std::shared_ptr<Exchange>& exchange) { handle(exchange); };
-    callbacks.refuse = [](const HttpRequest&, int status, const std::string& message) {
-      return HttpResponse{status, "text/plain", {}, message};
+    callbacks.refuse = [](const ServerRequest&, int status, const std::string& message) {
+      return ServerResponse{status, "text/plain", {}, message};
     };
-    callbacks.finished = [this](const HttpRequest&, int status, std::size_t, double) { last_status_ = status; };
+    callbacks.finished = [this](const ServerRequest&, int status, std::size_t, double) { last_status_ = status; };
     server_ = std::make_unique<HttpServer>(options, callbacks);
   }
 
@@ -264,6 +264,23 @@ TEST_F(ServerTest, PingsSilentStreams) {
   RawClient raw(server_->port());
   raw.say(post("/endless", ""));
   EXPECT_TRUE(raw.hear(": ping\n\n").ends_with("begin\r\n8\r\n: ping\n\n"));
+}
+
+TEST_F(ServerTest, BoundsAllBodiesTogether) {
+  HttpLimits limits;
+  limits.max_bodies_bytes = 1500;
+  start(limits);
+  RawClient first(server_->port());
+  first.say("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n" + std::string(900, 'x'));
+  std::this_thread::sleep_for(50ms);
+  RawClient second(server_->port());
+  second.say(post("/echo", std::string(700, 'y')));
+  EXPECT_TRUE(second.hear_all().starts_with("HTTP/1.1 503 "));
+  first.say(std::string(100, 'x'));
+  EXPECT_TRUE(first.hear("xxx").starts_with("HTTP/1.1 200 "));
+  RawClient third(server_->port());
+  third.say(post("/echo", std::string(1000, 'z'), "Connection: close\r\n"));
+  EXPECT_TRUE(third.hear_all().starts_with("HTTP/1.1 200 "));
 }
 
 TEST_F(ServerTest, WaitsForRoomForConnections) {

@@ -1,0 +1,11 @@
+// /v1/messages: Anthropic's conversations. JSON <-> Call.
+#pragma once
+
+#include "server/answer_format.h"
+
+namespace carat {
+
+// body fits MessagesRequest, or CountTokensRequest, of the document. Throws ApiError.
+Call parse_anthropic_messages(const json::object& body);
+
+}  // namespace carat

@@ -1,0 +1,161 @@
+#include "server/run_call.h"
+
+#include <mutex>
+#include <utility>
+
+namespace carat {
+namespace {
+
+// The answers of one call, on their way. Listeners come from the engine's thread.
+class RunningCall : public OpenCall, public std::enable_shared_from_this<RunningCall> {
+ public:
+  RunningCall(std::shared_ptr<Answerer> answerer, Call& call, std::shared_ptr<Exchange> exchange, Dialect dialect,
+              std::vector<HttpHeader> headers, std::function<void(const Usage&, const Timings&)> on_done)
+      : answerer_(std::move(answerer)),
+        format_(std::move(call.format)),
+        is_streaming_(call.is_streaming),
+        exchange_(std::move(exchange)),
+        dialect_(dialect),
+        headers_(std::move(headers)),
+        on_done_(std::move(on_done)),
+        answers_(call.requests.size()),
+        open_(call.requests.size()) {}
+
+  void submit(std::vector<Request> requests) {
+    try {
+      for (std::size_t i = 0; i < requests.size(); ++i) {
+        AnswerHandle handle = answerer_->submit(
+            std::move(requests[i]), [self = shared_from_this(), i](Event&& event) { self->hear(i, std::move(event)); });
+        const std::scoped_lock lock(mutex_);
+        if (is_cancelled_) handle.cancel();
+        handles_.push_back(std::move(handle));
+      }
+    } catch (...) {
+      {
+        const std::scoped_lock lock(mutex_);
+        is_over_ = true;  // the caller says why
+      }
+      cancel();
+      throw;
+    }
+    const std::scoped_lock lock(mutex_);
+    if (is_streaming_) begin();
+    exchange_->on_gone([self = shared_from_this()] {
+      {
+        const std::scoped_lock gone_lock(self->mutex_);
+        self->is_over_ = true;
+      }
+      self->cancel();
+    });
+  }
+
+  void cancel() override {
+    std::vector<AnswerHandle> handles;
+    {
+      const std::scoped_lock lock(mutex_);
+      is_cancelled_ = true;
+      handles = handles_;
+    }
+    for (const AnswerHandle& handle : handles) handle.cancel();
+  }
+
+ private:
+  void hear(std::size_t request, Event&& event) {
+    const std::scoped_lock lock(mutex_);
+    try {
+      take(request, std::move(event));
+    } catch (const std::exception& error) {
+      if (!is_over_) fail(to_api_error(error));
+    }
+  }
+
+  // Those that follow need mutex_.
+
+  void take(std::size_t request, Event&& event) {
+    if (const auto* done = std::get_if<Done>(&event.body)) {
+      on_done_(done->usage, done->timings);
+      --open_;
+    }
+    if (is_over_) return;
+    if (const auto* finished = std::get_if<Finished>(&event.body);
+        finished != nullptr && finished->reason == FinishReason::kError) {
+      return fail(to_api_error(finished->error_kind, finished->error));
+    }
+    if (is_streaming_) {
+      begin();
+      exchange_->write(format_->event(request, event));
+      if (open_ == 0) {
+        exchange_->write(format_->end());
+        end();
+      }
+      return;
+    }
+    answers_[request].add(std::move(event));
+    if (open_ > 0) return;
+    ServerResponse response = format_->whole(answers_);
+    response.headers.insert(response.headers.end(), headers_.begin(), headers_.end());
+    is_over_ = true;
+    exchange_->respond(std::move(response));
+  }
+
+  void begin() {
+    if (std::exchange(has_begun_, true) || is_over_) return;
+    ServerResponse head;
+    head.content_type = format_->stream_type();
+    head.headers = headers_;
+    head.headers.push_back({"Cache-Control", "no-cache"});
+    head.headers.push_back({"X-Accel-Buffering", "no"});
+    head.body = format_->begin();
+    exchange_->begin_stream(std::move(head));
+  }
+
+  void end() {
+    is_over_ = true;
+    exchange_->end_stream();
+  }
+
+  void fail(const ApiError& error) {
+    const std::string& id = exchange_->request().id;
+    if (is_streaming_) {
+      begin();
+      exchange_->write(format_->stream_error(error, id));
+      end();
+    } else {
+      is_over_ = true;
+      ServerResponse response = error_response(dialect_, error, id);
+      response.headers.insert(response.headers.end(), headers_.begin(), headers_.end());
+      exchange_->respond(std::move(response));
+    }
+  }
+
+  const std::shared_ptr<Answerer> answerer_;  // a model in use is not unloaded
+  const std::unique_ptr<AnswerFormat> format_;
+  const bool is_streaming_;
+  const std::shared_ptr<Exchange> exchange_;
+  const Dialect dialect_;
+  const std::vector<HttpHeader> headers_;
+  const std::function<void(const Usage&, const Timings&)> on_done_;
+
+  std::mutex mutex_;  // guards what follows
+  std::vector<AnswerHandle> handles_;
+  std::vector<WholeAnswer> answers_;
+  std::size_t open_;  // requests whose Done has not come
+  bool has_begun_ = false;
+  bool is_cancelled_ = false;  // also for requests still to be submitted
+  bool is_over_ = false;       // the client has got all it will get
+};
+
+}  // namespace
+
+void run_call(std::shared_ptr<Answerer> answerer, Call call, const std::shared_ptr<Exchange>& exchange, Dialect dialect,
+              std::vector<HttpHeader> headers, const std::function<void(std::weak_ptr<OpenCall>)>& opened,
+              std::function<void(const Usage&, const Timings&)> on_done) {
+  std::vector<Request> requests = std::move(call.requests);
+  call.requests.resize(requests.size());
+  const auto running = std::make_shared<RunningCall>(std::move(answerer), call, exchange, dialect, std::move(headers),
+                                                     std::move(on_done));
+  opened(running);
+  running->submit(std::move(requests));
+}
+
+}  // namespace carat

@@ -1,0 +1,130 @@
+// Service: requests for answers, of all dialects.
+#include <charconv>
+
+#include "server/anthropic_messages.h"
+#include "server/dialect.h"
+#include "server/multipart.h"
+#include "server/ollama_chat.h"
+#include "server/openai_audio.h"
+#include "server/openai_chat.h"
+#include "server/openai_completions.h"
+#include "server/openai_responses.h"
+#include "server/service.h"
+
+namespace carat {
+namespace {
+
+// Ollama's keep_alive: seconds, or "5m", "1h30m", "-1". Negative: for ever.
+std::optional<std::chrono::seconds> keep_alive_of(const json::object& body) {
+  constexpr double kForEver = 1e9;
+  const json::value* value = find_member(body, "keep_alive");
+  if (value == nullptr) return std::nullopt;
+  double seconds = 0;
+  if (value->is_number()) {
+    seconds = value->to_number<double>();
+  } else {
+    const auto bad = [] {
+      return ApiError(400, "invalid_value", "keep_alive must be seconds or a duration such as \"5m\".", "keep_alive");
+    };
+    std::string_view text = value->get_string();
+    const bool is_negative = text.starts_with('-');
+    if (is_negative) text.remove_prefix(1);
+    if (text.empty()) throw bad();
+    while (!text.empty()) {
+      double number = 0;
+      const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+      if (read.ec != std::errc()) throw bad();
+      text.remove_prefix(static_cast<std::size_t>(read.ptr - text.data()));
+      double unit = 1;
+      std::size_t unit_size = 1;
+      if (text.starts_with("ms")) {
+        unit = 1e-3;
+        unit_size = 2;
+      } else if (text.starts_with('h')) {
+        unit = 3600;
+      } else if (text.starts_with('m')) {
+        unit = 60;
+      } else if (!text.empty() && !text.starts_with('s')) {
+        throw bad();
+      }
+      text.remove_prefix(std::min(text.size(), unit_size));
+      seconds += number * unit;
+    }
+    if (is_negative) seconds = -seconds;
+  }
+  if (seconds < 0) return std::chrono::seconds(-1);
+  return std::chrono::seconds(static_cast<std::int64_t>(std::min(seconds, kForEver)));
+}
+
+}  // namespace
+
+void Service::chat_completions(const std::shared_ptr<Exchange>& exchange) {
+  run(parse_openai_chat(body_of(exchange->request())), exchange);
+}
+
+void Service::completions(const std::shared_ptr<Exchange>& exchange) {
+  const json::object body = body_of(exchange->request());
+  const auto answerer = acquire(entry_of(string_of(body, "model")));
+  run(parse_openai_completion(body, answerer->tokenizer()), exchange);
+}
+
+void Service::responses(const std::shared_ptr<Exchange>& exchange) {
+  run(parse_openai_responses(body_of(exchange->request()), options_.is_lenient), exchange);
+}
+
+void Service::transcriptions(const std::shared_ptr<Exchange>& exchange) {
+  const ServerRequest& request = exchange->request();
+  const auto form = parse_multipart(plain_body(request), request.header("content-type"));
+  run(parse_openai_audio(form, false), exchange);
+}
+
+void Service::translations(const std::shared_ptr<Exchange>& exchange) {
+  const ServerRequest& request = exchange->request();
+  const auto form = parse_multipart(plain_body(request), request.header("content-type"));
+  run(parse_openai_audio(form, true), exchange);
+}
+
+void Service::messages(const std::shared_ptr<Exchange>& exchange) {
+  run(parse_anthropic_messages(body_of(exchange->request())), exchange);
+}
+
+void Service::ollama_chat(const std::shared_ptr<Exchange>& exchange) {
+  const json::object body = body_of(exchange->request());
+  const auto keep_alive = keep_alive_of(body);
+  const json::array* messages = array_of(body, "messages");
+  if (messages != nullptr && !messages->empty()) return run(parse_ollama_chat(body), exchange, keep_alive);
+  // Nothing to answer: the model is to be loaded, or unloaded.
+  const ModelEntry& entry = entry_of(string_of(body, "model"));
+  const bool is_unload = keep_alive && keep_alive->count() == 0;
+  if (is_unload) {
+    host_.unload(entry.name);
+  } else {
+    acquire(entry, keep_alive);
+  }
+  respond(*exchange, ollama_load_answer(string_of(body, "model"), true, is_unload));
+}
+
+void Service::ollama_generate(const std::shared_ptr<Exchange>& exchange) {
+  const json::object body = body_of(exchange->request());
+  const auto keep_alive = keep_alive_of(body);
+  if (!string_of(body, "prompt").empty() || array_of(body, "images") != nullptr) {
+    return run(parse_ollama_generate(body), exchange, keep_alive);
+  }
+  const ModelEntry& entry = entry_of(string_of(body, "model"));
+  const bool is_unload = keep_alive && keep_alive->count() == 0;
+  if (is_unload) {
+    host_.unload(entry.name);
+  } else {
+    acquire(entry, keep_alive);
+  }
+  respond(*exchange, ollama_load_answer(string_of(body, "model"), false, is_unload));
+}
+
+void Service::embeddings(const std::shared_ptr<Exchange>& exchange) {
+  const json::object body = body_of(exchange->request());
+  const ModelEntry& entry = entry_of(string_of(body, "model"));
+  throw ApiError(400, "not_supported", str("'", entry.name, "' makes no embeddings: Gemma 4 is trained to answer."),
+                 "model");
+}
+
+}  // namespace carat

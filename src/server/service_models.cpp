@@ -1,0 +1,121 @@
+// Service: which models there are.
+#include "server/dialect.h"
+#include "server/service.h"
+
+namespace carat {
+namespace {
+
+constexpr std::string_view kNoDigest = "0000000000000000000000000000000000000000000000000000000000000000";
+
+json::object openai_model(const std::string& id, const ModelEntry& entry) {
+  return {{"id", id}, {"object", "model"}, {"created", entry.modified}, {"owned_by", "carat"}};
+}
+
+json::object anthropic_model(const std::string& id, const ModelEntry& entry) {
+  return {{"type", "model"},
+          {"id", id},
+          {"display_name", id},
+          {"created_at", rfc3339_time(entry.modified)},
+          {"lifecycle", "active"}};
+}
+
+json::object details_of(const ModelEntry& entry) {
+  return {{"parent_model", ""},   {"format", entry.format},
+          {"family", "gemma"},    {"families", json::array{"gemma"}},
+          {"parameter_size", ""}, {"quantization_level", entry.quantization}};
+}
+
+json::object ollama_model(const ModelEntry& entry) {
+  return {{"name", entry.name},
+          {"model", entry.name},
+          {"modified_at", rfc3339_time(entry.modified)},
+          {"size", entry.size_bytes},
+          {"digest", entry.digest.empty() ? std::string(kNoDigest) : entry.digest},
+          {"details", details_of(entry)}};
+}
+
+bool is_anthropic(const ServerRequest& request) {
+  return !request.header("anthropic-version").empty();
+}
+
+}  // namespace
+
+void Service::models(const std::shared_ptr<Exchange>& exchange) {
+  json::array data;
+  const bool is_theirs = is_anthropic(exchange->request());
+  const auto add = [&](const std::string& id, const ModelEntry& entry) {
+    data.push_back(is_theirs ? anthropic_model(id, entry) : openai_model(id, entry));
+  };
+  for (const ModelEntry& entry : catalogue_.models()) add(entry.name, entry);
+  for (const std::string& alias : catalogue_.aliases()) add(alias, catalogue_.default_model());
+  if (!is_theirs) return respond(*exchange, {{"object", "list"}, {"data", std::move(data)}});
+  const json::value first = data.front().at("id");
+  const json::value last = data.back().at("id");
+  respond(*exchange, {{"data", std::move(data)}, {"has_more", false}, {"first_id", first}, {"last_id", last}});
+}
+
+void Service::model(const std::shared_ptr<Exchange>& exchange) {
+  const std::string id = parameter_of(exchange->request());
+  const ModelEntry& entry = entry_of(id);
+  respond(*exchange, is_anthropic(exchange->request()) ? anthropic_model(id, entry) : openai_model(id, entry));
+}
+
+void Service::ollama_tags(const std::shared_ptr<Exchange>& exchange) {
+  json::array models;
+  for (const ModelEntry& entry : catalogue_.models()) models.push_back(ollama_model(entry));
+  respond(*exchange, {{"models", std::move(models)}});
+}
+
+void Service::ollama_ps(const std::shared_ptr<Exchange>& exchange) {
+  json::array models;
+  for (const ModelHost::Loaded& loaded : host_.loaded()) {
+    const ModelEntry* entry = catalogue_.find(loaded.name);
+    if (entry == nullptr) continue;
+    json::object model = ollama_model(*entry);
+    std::int64_t seconds = 365 * 86400;  // Ollama's clients want a date; a year is as good as for ever
+    if (loaded.expires) {
+      seconds = std::chrono::duration_cast<std::chrono::seconds>(*loaded.expires - ModelHost::Clock::now()).count();
+    }
+    model["expires_at"] = rfc3339_time(unix_time() + seconds);
+    model["size_vram"] = 0;
+    model["context_length"] = loaded.answerer->info().context;
+    models.push_back(std::move(model));
+  }
+  respond(*exchange, {{"models", std::move(models)}});
+}
+
+void Service::ollama_show(const std::shared_ptr<Exchange>& exchange) {
+  const json::object body = body_of(exchange->request());
+  const std::string name = string_of(body, "model");
+  const std::string asked = name.empty() ? string_of(body, "name") : name;
+  if (asked.empty()) throw ApiError(400, "missing_required_parameter", "model is required.", "model");
+  const ModelEntry& entry = entry_of(asked);
+  const auto answerer = acquire(entry);
+  const ModelInfo& info = answerer->info();
+  json::array capabilities{"completion"};
+  if (info.has_template) {
+    capabilities.push_back("tools");
+    capabilities.push_back("thinking");
+  }
+  if (info.sees_images) capabilities.push_back("vision");
+  if (info.hears_audio) capabilities.push_back("audio");
+  json::object model_info{{"general.architecture", info.architecture}, {"general.name", info.name}};
+  model_info[info.architecture + ".context_length"] = info.trained_context;
+  model_info[info.architecture + ".vocab_size"] = info.vocab;
+  respond(*exchange, {{"modelfile", str("FROM ", entry.name, "\n")},
+                      {"parameters", "temperature 1\ntop_k 64\ntop_p 0.95"},
+                      {"template", info.chat_template},
+                      {"template_revision", info.template_revision},
+                      {"details", details_of(entry)},
+                      {"model_info", std::move(model_info)},
+                      {"capabilities", std::move(capabilities)},
+                      {"modified_at", rfc3339_time(entry.modified)}});
+}
+
+void Service::administration(const std::shared_ptr<Exchange>& exchange) {
+  body_of(exchange->request());  // a malformed request is told so
+  throw ApiError(403, "administration_off",
+                 "models are not managed over this interface; use `carat pull` and `carat rm` on the server.");
+}
+
+}  // namespace carat

@@ -133,7 +133,8 @@ TEST(Image, PngRoundTrip) {
 std::string number(std::uint64_t value, std::size_t bytes, bool is_big = false) {
   std::string out;
   for (std::size_t i = 0; i < bytes; ++i) {
-    out += static_cast<char>(value >> (8 * (is_big ? bytes - 1 - i : i)));
+    const std::size_t byte = is_big ? bytes - 1 - i : i;
+    out += byte < sizeof(value) ? static_cast<char>(value >> (8 * byte)) : '\0';
   }
   return out;
 }

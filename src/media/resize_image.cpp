@@ -13,10 +13,10 @@ constexpr int kFractionBits = 22;
 
 // Keys' cubic convolution kernel with a = -1/2, zero beyond 2.
 double bicubic(double x) {
-  constexpr double a = -0.5;
+  constexpr double kA = -0.5;
   x = std::abs(x);
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  if (x < 2) return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+  if (x < 1) return ((kA + 2) * x - (kA + 3)) * x * x + 1;
+  if (x < 2) return ((kA * x - 5 * kA) * x + 8 * kA) * x - 4 * kA;
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cmath>
@@ -33,13 +34,29 @@ TEST(Float16, EveryF16SurvivesTheRoundTrip) {
   }
 }
 
-TEST(Float16, RoundsAsTheCompilersOwnHalfType) {
+// The nearest number that an f16 holds, ties to even, reckoned in double: the spacing of f16 around x is 2^-10 of its
+// power of two, and never less than 2^-24. IEEE 754-2019, binary16.
+double nearest_f16(float x) {
+  const double magnitude = std::abs(static_cast<double>(x));
+  const double spacing = std::ldexp(1.0, std::max(std::ilogb(magnitude), -14) - 10);
+  const double rounded = std::nearbyint(magnitude / spacing) * spacing;
+  return std::copysign(rounded > 65504.0 ? std::numeric_limits<double>::infinity() : rounded, x);
+}
+
+TEST(Float16, RoundsToNearestEven) {
   for (std::uint32_t i = 0; i < 2'000'000; ++i) {
     const auto x = std::bit_cast<float>(i * 2147U + 12345U);
-    if (std::isnan(x)) continue;
-    const auto expected = std::bit_cast<std::uint16_t>(static_cast<_Float16>(x));
-    ASSERT_EQ(to_f16(x).bits, expected) << x;
+    if (!std::isfinite(x)) continue;
+    const float rounded = to_float(to_f16(x));
+    ASSERT_EQ(static_cast<double>(rounded), nearest_f16(x)) << x;
+    ASSERT_EQ(std::signbit(rounded), std::signbit(x)) << x;
   }
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(to_float(to_f16(-infinity)), -infinity);
+  EXPECT_EQ(to_f16(1.0F + 1.0F / 2048).bits, 0x3c00);  // half way
+  EXPECT_EQ(to_f16(1.0F + 3.0F / 2048).bits, 0x3c02);
+  EXPECT_EQ(to_f16(65519.0F).bits, 0x7bff);
+  EXPECT_EQ(to_f16(65520.0F).bits, 0x7c00);
 }
 
 TEST(Float16, Bf16RoundsToNearestEven) {

@@ -21,7 +21,7 @@ class Bound {
   bool has(std::size_t i) const { return values_[i] != nullptr; }
   bool has_value(std::size_t i) const { return has(i) && !values_[i]->is<None>(); }  // given and not none
   const Value& operator[](std::size_t i) const { return *values_[i]; }
-  Value value_or(std::size_t i, Value fallback) const { return has(i) ? *values_[i] : std::move(fallback); }
+  Value value_or(std::size_t i, const Value& fallback) const { return has(i) ? *values_[i] : fallback; }
 
   bool flag(std::size_t i) const;  // truth of an argument; false when absent
   std::int64_t integer(std::size_t i, std::int64_t fallback) const;

@@ -235,7 +235,7 @@ std::optional<Value> truncated(Runtime& rt, double number) {
 
 Value to_integer(Runtime& rt, const Value& input, const Arguments& arguments) {
   const Bound args(rt, "int", arguments, {"default", "base"});
-  const Value fallback = args.value_or(0, Value(std::int64_t{0}));
+  Value fallback = args.value_or(0, Value(std::int64_t{0}));
   if (input.is<Undefined>()) fail_undefined(rt, input);
   if (const auto integer = integer_of(input)) return Value(*integer);
   if (const double* number = input.get_if<double>()) {

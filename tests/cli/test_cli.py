@@ -257,7 +257,8 @@ def test_manual_pages_are_sound(verb):
     (["carat", "pe"], ["perplexity"]),
     (["carat", "run", "--te"], ["--temperature"]),
     (["carat", "run", "m", "--kv-type", ""], ["f32", "f16", "bf16"]),
-    (["carat", "debug", ""], ["tokenize", "detokenize", "render", "parse", "logits", "generate"]),
+    (["carat", "debug", ""], ["tokenize", "detokenize", "render", "parse", "logits", "generate", "encode", "hear",
+                              "see"]),
     (["carat", "debug", "render", "--temp"], ["--template"]),
     (["carat", "completion", ""], ["bash", "zsh", "fish"]),
 ])

@@ -228,7 +228,7 @@ void define_bench(CLI::App& root, Action& action) {
       ->type_name("N,...")
       ->group(kComputingGroup);
   add_kernel_flags(verb, options->compute);
-  set_action(verb, action, options, run_bench);
+  set_model_action(verb, action, options, run_bench);
 }
 
 }  // namespace carat

@@ -87,7 +87,7 @@ void define_debug_encode(CLI::App& debug, Action& action) {
       ->required()
       ->type_name("FILE");
   add_compute_flags(verb, options->compute);
-  set_action(verb, action, options, run_encode);
+  set_model_action(verb, action, options, run_encode);
 }
 
 void define_debug_hear(CLI::App& debug, Action& action) {
@@ -100,7 +100,7 @@ void define_debug_hear(CLI::App& debug, Action& action) {
   verb.add_option("--out", options->out, "Where to write the PNG file: a column for 10 ms, a row for each mel bin")
       ->type_name("FILE")
       ->capture_default_str();
-  set_action(verb, action, options, run_hear);
+  set_model_action(verb, action, options, run_hear);
 }
 
 }  // namespace carat

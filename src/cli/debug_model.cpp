@@ -100,7 +100,7 @@ void define_debug_logits(CLI::App& debug, Action& action) {
   verb.add_option("--out", options->out, "Where to write a float32 .npy file, [tokens, vocabulary]")
       ->required()
       ->type_name("FILE");
-  set_action(verb, action, options, run_logits);
+  set_model_action(verb, action, options, run_logits);
 }
 
 void define_debug_generate(CLI::App& debug, Action& action) {
@@ -115,7 +115,7 @@ void define_debug_generate(CLI::App& debug, Action& action) {
   verb.add_option("--assistant", options->assistant,
                   "An assistant of the model (drafter): guesses tokens, which the model checks; the ids stay the same")
       ->type_name("MODEL");
-  set_action(verb, action, options, run_generate);
+  set_model_action(verb, action, options, run_generate);
 }
 
 }  // namespace carat

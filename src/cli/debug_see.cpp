@@ -67,7 +67,7 @@ void define_debug_see(CLI::App& debug, Action& action) {
       ->check(CLI::IsMember({"70", "140", "280", "560", "1120", "auto"}))
       ->capture_default_str();
   verb.add_option("--out", options->out, "Where to write the PNG (default: stdout)")->type_name("FILE");
-  set_action(verb, action, options, run_see);
+  set_model_action(verb, action, options, run_see);
 }
 
 }  // namespace carat

@@ -126,7 +126,7 @@ void define_imatrix(CLI::App& root, Action& action) {
       ->type_name("FILE");
   verb.add_option("--chunks", flags->chunks, "Read only so many chunks of --ctx tokens; 0: all")->type_name("N");
   add_compute_flags(verb, flags->compute);
-  set_action(verb, action, flags, run_imatrix);
+  set_model_action(verb, action, flags, run_imatrix);
 }
 
 }  // namespace carat

@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "cli/pull_model.h"
 
 namespace carat {
 
@@ -57,7 +56,6 @@ const SamplingFlag* find_sampling_flag(std::string_view name) {
 void add_model(CLI::App& verb, std::string& model) {
   verb.add_option("MODEL", model, "A GGUF file, a folder with config.json and safetensors, or a name: gemma4:e2b")
       ->required()
-      ->transform([](const std::string& name) { return model_path(name); }, "")
       ->type_name("FILE");
 }
 

@@ -8,8 +8,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "cli/command.h"
+#include "cli/pull_model.h"
 #include "engine/session.h"
 #include "sampling/sampling_params.h"
 
@@ -30,6 +33,17 @@ struct ComputeFlags {
 
 // The MODEL argument.
 void add_model(CLI::App& verb, std::string& model);
+
+// set_action for verbs with a MODEL argument (Options::model): a name of the store becomes its path when the verb is
+// run, not while the command line is read, so that a misspelled option is told before a missing model.
+template <typename Options, typename Run>
+void set_model_action(CLI::App& verb, Action& action, std::shared_ptr<Options> options, Run run) {
+  set_action(verb, action, std::move(options), [run](Options& given) {
+    if (!given.model.empty()) given.model = model_path(given.model);
+    run(given);
+  });
+}
+
 // --kv-type, --isa, --activations; the defaults are those in flags.
 void add_kernel_flags(CLI::App& verb, ComputeFlags& flags);
 // The same with --ctx and --threads.

@@ -106,7 +106,7 @@ void define_perplexity(CLI::App& root, Action& action) {
   verb.add_option("FILE", options->file, "The text, UTF-8; - for stdin")->required()->type_name("FILE");
   verb.add_flag("--json", options->is_json, "Print one JSON object");
   add_compute_flags(verb, options->compute);
-  set_action(verb, action, options, run_perplexity);
+  set_model_action(verb, action, options, run_perplexity);
 }
 
 }  // namespace carat

@@ -157,7 +157,7 @@ void define_plan(CLI::App& root, Action& action) {
       ->type_name("N");
   verb.add_flag("--json", flags->is_json, "Print one JSON object");
   add_compute_flags(verb, flags->compute);
-  set_action(verb, action, flags, run_plan);
+  set_model_action(verb, action, flags, run_plan);
 }
 
 }  // namespace carat

@@ -191,7 +191,7 @@ void define_run(CLI::App& root, Action& action) {
   verb.add_flag("!--no-wrap", options->is_wrapped, "Leave it to the terminal to break long lines")->group(kGroup);
   verb.add_flag("!--no-history", options->has_history, "Don't keep what is typed in a chat")->group(kGroup);
   add_compute_flags(verb, options->compute);
-  set_action(verb, action, options, run_model);
+  set_model_action(verb, action, options, run_model);
 }
 
 }  // namespace carat

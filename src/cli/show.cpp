@@ -283,7 +283,7 @@ void define_show(CLI::App& root, Action& action) {
   verb.add_flag("--tensors", options->has_tensors, "List all tensors");
   verb.add_flag("--cpu", options->is_cpu, "Show what this processor offers instead");
   add_compute_flags(verb, options->compute);
-  set_action(verb, action, options, run_show);
+  set_model_action(verb, action, options, run_show);
 }
 
 }  // namespace carat

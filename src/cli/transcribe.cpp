@@ -159,7 +159,7 @@ void define_transcribe(CLI::App& root, Action& action) {
       ->capture_default_str()
       ->group(kGroup);
   add_compute_flags(verb, options->compute);
-  set_action(verb, action, options, run_transcribe);
+  set_model_action(verb, action, options, run_transcribe);
 }
 
 }  // namespace carat

@@ -206,7 +206,7 @@ void define_verify(CLI::App& root, Action& action) {
   CLI::App& verb = add_verb(root, "verify", "Check a model's files and what it computes", "carat verify gemma4:e2b");
   add_model(verb, flags->model);
   verb.add_flag("--json", flags->is_json, "Print one JSON object");
-  set_action(verb, action, flags, run_verify);
+  set_model_action(verb, action, flags, run_verify);
 }
 
 }  // namespace carat

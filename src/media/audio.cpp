@@ -10,6 +10,7 @@
 #include "media/memory_file.h"
 #include "media/mono_mixer.h"
 #include "media/mp3.h"
+#include "media/vorbis.h"
 
 namespace carat {
 namespace {
@@ -71,6 +72,7 @@ float sample_of(PcmType type, const std::byte* p) {
 std::vector<float> decode_sound(std::span<const std::byte> file, std::string_view name, const SoundLimits& limits) {
   check_bytes(file.size(), name, limits);
   if (is_mp3(file)) return decode_mp3(file, name, limits);
+  if (is_ogg_vorbis(file)) return decode_vorbis(file, name, limits);
   if (!is_known_format(file)) {
     throw Error(ErrorKind::kBadInput, str(name,
                                           ": is no sound that carat reads (WAV, FLAC, OGG, MP3, AIFF). Convert it, "

@@ -1,0 +1,19 @@
+// Vorbis in OGG.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "media/audio.h"
+
+namespace carat {
+
+// True for an OGG file whose first stream isn't known to be something else (Opus, FLAC, Speex).
+bool is_ogg_vorbis(std::span<const std::byte> file);
+
+// As decode_sound. By libvorbisfile itself: libsndfile 1.2 does not free what it has read of damaged headers.
+std::vector<float> decode_vorbis(std::span<const std::byte> file, std::string_view name, const SoundLimits& limits);
+
+}  // namespace carat

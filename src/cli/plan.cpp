@@ -54,12 +54,11 @@ std::uint64_t kv_bytes(DecoderConfig config, const SessionOptions& session, bool
   return KvCache::bytes_needed(config, {session.kv_type, session.kv_type, session.context, chunk, chunk});
 }
 
-// Measured on x86-64: code and its libraries, threads with their workspaces, and a vocabulary with its index and
-// merges.
-constexpr std::uint64_t kProgramBytes = std::uint64_t{14} << 20;
+// Measured on x86-64: a vocabulary with its index and merges.
 constexpr std::uint64_t kBytesPerToken = 74;
 
-Plan make_plan(const Model& model, const PlanFlags& flags) {
+// bare: what the program takes before it has loaded anything, code and libraries: this very process tells.
+Plan make_plan(const Model& model, const PlanFlags& flags, std::uint64_t bare) {
   const DecoderConfig& config = model.config().decoder;
   SessionOptions session = session_options(flags.compute);
   if (session.context == 0) session.context = std::min<std::size_t>(config.context_length, 4096);
@@ -76,24 +75,25 @@ Plan make_plan(const Model& model, const PlanFlags& flags) {
   plan.sliding_kv = flags.parallel * kv_bytes(config, session, true);
   plan.global_kv = flags.parallel * kv_bytes(config, session, false);
   plan.scratch = Session::memory_needed(config, session).scratch_bytes;
-  plan.program = kProgramBytes + (model.has_tokenizer() ? kBytesPerToken * config.vocab : 0);
+  plan.program = bare + (model.has_tokenizer() ? kBytesPerToken * config.vocab : 0);
   return plan;
 }
 
 // The longest context, in steps of 1024, that fits; 0 for none.
-std::size_t longest_context(const Model& model, PlanFlags flags, std::uint64_t available) {
+std::size_t longest_context(const Model& model, PlanFlags flags, std::uint64_t bare, std::uint64_t available) {
   std::size_t context = std::min<std::size_t>(model.config().decoder.context_length, kMaxContext);
   for (; context >= 1024; context = context / 2 / 1024 * 1024) {
     flags.compute.context = context;
-    if (make_plan(model, flags).total() <= available) return context;
+    if (make_plan(model, flags, bare).total() <= available) return context;
   }
   return 0;
 }
 
-std::string verdict(const Model& model, const PlanFlags& flags, const Plan& plan, std::uint64_t available) {
+std::string verdict(const Model& model, const PlanFlags& flags, std::uint64_t bare, const Plan& plan,
+                    std::uint64_t available) {
   if (plan.total() <= available) return str("fits: ", bytes_text(available), " are free");
   std::string advice;
-  const std::size_t shorter = longest_context(model, flags, available);
+  const std::size_t shorter = longest_context(model, flags, bare, available);
   if (shorter != 0 && shorter < plan.context) advice = str(" --ctx ", shorter, " would fit.");
   if (advice.empty()) advice = " Use a smaller quantisation, or fewer sequences (--parallel).";
   if (plan.own() <= available) {
@@ -106,8 +106,9 @@ std::string verdict(const Model& model, const PlanFlags& flags, const Plan& plan
 }
 
 void run_plan(const PlanFlags& flags) {
+  const std::uint64_t bare = resident_memory().total;
   const auto model = Model::load(flags.model);
-  const Plan plan = make_plan(*model, flags);
+  const Plan plan = make_plan(*model, flags, bare);
   const std::uint64_t available = available_memory();
   if (flags.is_json) {
     const json::object out{{"ctx", plan.context},
@@ -140,7 +141,7 @@ void run_plan(const PlanFlags& flags) {
   line("global layers", plan.global_kv, sequences);
   line("activations", plan.scratch, "");
   line("program", plan.program, "");
-  line("total", plan.total(), verdict(*model, flags, plan, available));
+  line("total", plan.total(), verdict(*model, flags, bare, plan, available));
   write_stdout(out.str());
 }
 

@@ -1,7 +1,6 @@
 #include "decoder/kv_cache.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace carat {
@@ -67,7 +66,8 @@ void KvCache::make_writable(Kind& kind, std::size_t page, std::size_t slot) {
   if (held != nullptr && (!is_shared || held->filled == slot)) return;
   KvBlockRef fresh = pool_->allocate(kind.block_bytes);
   if (slot != 0) {
-    std::memcpy(fresh->memory.data(), held->memory.data(), kind.block_bytes);
+    // Not memcpy: there are no bytes, and null for them, where no layer is of the kind.
+    std::copy_n(held->memory.data(), kind.block_bytes, fresh->memory.data());
     fresh->filled = slot;
   }
   set_block(kind, page, std::move(fresh));

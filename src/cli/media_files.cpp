@@ -13,18 +13,6 @@ namespace {
 constexpr const char* kGroup = "Pictures and sounds";
 constexpr std::uint64_t kMaxMediaBytes = std::uint64_t{512} << 20;
 
-std::string_view type_of(MediaKind kind) {
-  switch (kind) {
-    case MediaKind::kImage:
-      return "image";
-    case MediaKind::kAudio:
-      return "audio";
-    case MediaKind::kVideo:
-      return "video";
-  }
-  return "";
-}
-
 // The file of a part, without a path for a text; nullopt for what is no part. A conversation may come from a file that
 // somebody wrote.
 std::optional<MediaFile> file_of(const json::value& part) {
@@ -35,9 +23,9 @@ std::optional<MediaFile> file_of(const json::value& part) {
     if (type == "text") return find_string(*object, "text", "") ? std::optional<MediaFile>(MediaFile{}) : std::nullopt;
     MediaFile file;
     file.path = std::string(find_string(*object, "path", "").value_or(""));
-    if (type == type_of(MediaKind::kAudio)) file.kind = MediaKind::kAudio;
-    if (type == type_of(MediaKind::kVideo)) file.kind = MediaKind::kVideo;
-    if (file.path.empty() || type != type_of(file.kind)) return std::nullopt;
+    if (type == carat::name(MediaKind::kAudio)) file.kind = MediaKind::kAudio;
+    if (type == carat::name(MediaKind::kVideo)) file.kind = MediaKind::kVideo;
+    if (file.path.empty() || type != carat::name(file.kind)) return std::nullopt;
     file.budget = std::string(find_string(*object, "budget", "").value_or(file.budget));
     file.sampling.fps = find_number(*object, "fps", "");
     const auto frames = find_integer(*object, "max_frames", "");
@@ -160,7 +148,7 @@ json::value content_with_media(const std::string& text, const std::vector<MediaF
   const auto add = [&](bool is_audio) {
     for (const MediaFile& file : files) {
       if ((file.kind == MediaKind::kAudio) != is_audio) continue;
-      json::object part{{"type", type_of(file.kind)}, {"path", file.path}};
+      json::object part{{"type", carat::name(file.kind)}, {"path", file.path}};
       if (file.kind == MediaKind::kImage) part["budget"] = file.budget;
       if (file.kind == MediaKind::kVideo) {
         part["max_frames"] = file.sampling.max_frames;

@@ -7,29 +7,17 @@
 namespace carat {
 namespace {
 
-std::string_view name_of(MediaKind kind) {
-  switch (kind) {
-    case MediaKind::kImage:
-      return "image";
-    case MediaKind::kAudio:
-      return "audio";
-    case MediaKind::kVideo:
-      return "video";
-  }
-  return "";
-}
-
 // The medium that belongs to the placeholder ids[i]. next: how many have found theirs before it.
 const SharedSoftTokens& medium_for(std::span<const std::int32_t> ids, std::size_t i, MediaKind kind,
                                    std::span<const SharedSoftTokens> media, std::size_t next) {
   if (next == media.size()) {
     throw Error(ErrorKind::kBadInput,
-                str("the prompt has a place for ", name_of(kind), " at token ", i, " (id ", ids[i], "), but ",
+                str("the prompt has a place for ", carat::name(kind), " at token ", i, " (id ", ids[i], "), but ",
                     media.empty() ? "no media were" : str("only ", media.size(), " were"), " given."));
   }
   if (media[next]->kind() != kind) {
-    throw Error(ErrorKind::kBadInput, str("the prompt has a place for ", name_of(kind), " at token ", i,
-                                          ", but the medium given next is ", name_of(media[next]->kind()), "."));
+    throw Error(ErrorKind::kBadInput, str("the prompt has a place for ", carat::name(kind), " at token ", i,
+                                          ", but the medium given next is ", carat::name(media[next]->kind()), "."));
   }
   return media[next];
 }
@@ -56,7 +44,7 @@ std::vector<MediaSpan> fill_placeholders(std::span<const std::int32_t> ids, cons
     std::size_t run = 0;
     while (i + run < ids.size() && run < soft.count() && ids[i + run] == ids[i]) ++run;
     if (run < soft.count()) {
-      throw Error(ErrorKind::kBadInput, str("the ", name_of(*kind), " for token ", i, " has ", soft.count(),
+      throw Error(ErrorKind::kBadInput, str("the ", carat::name(*kind), " for token ", i, " has ", soft.count(),
                                             " soft tokens, the prompt has ", run, " places for it."));
     }
     spans.push_back({i, media[next++]});

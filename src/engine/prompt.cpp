@@ -23,18 +23,6 @@ std::string_view role_name(Role role) {
   return "";
 }
 
-std::string_view media_name(MediaKind kind) {
-  switch (kind) {
-    case MediaKind::kImage:
-      return "image";
-    case MediaKind::kAudio:
-      return "audio";
-    case MediaKind::kVideo:
-      return "video";
-  }
-  return "";
-}
-
 // One text where that is all there is (templates want it so in system turns), otherwise parts.
 json::value content_for_template(const Message& message) {
   const auto is_text = [](const ContentPart& part) { return std::holds_alternative<TextPart>(part); };
@@ -52,7 +40,7 @@ json::value content_for_template(const Message& message) {
     if (const auto* text = std::get_if<TextPart>(&part)) {
       parts.push_back(json::object{{"type", "text"}, {"text", text->text}});
     } else {
-      parts.push_back(json::object{{"type", media_name(std::get<MediaPart>(part).kind)}});
+      parts.push_back(json::object{{"type", carat::name(std::get<MediaPart>(part).kind)}});
     }
   }
   return parts;
@@ -179,7 +167,7 @@ void PromptBuilder::add_media(const std::vector<const MediaPart*>& media, BuiltP
   if (media.empty()) return;
   std::vector<SharedSoftTokens> soft;
   for (const MediaPart* part : media) {
-    const std::string where = str(media_name(part->kind), " ", soft.size() + 1);
+    const std::string where = str(carat::name(part->kind), " ", soft.size() + 1);
     soft.push_back(runner_.encode(*part, where));
     const bool is_whole =
         runner_.config().image_attention != ImageAttention::kCausal && part->kind != MediaKind::kAudio;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 #include <utility>
 
 #include "base/buffer.h"
@@ -10,6 +11,19 @@
 namespace carat {
 
 enum class MediaKind { kImage, kAudio, kVideo };  // kVideo: one frame; its mask is a picture's, its placeholder its own
+
+// "image", "audio", "video": as chat templates and messages to people call them.
+constexpr std::string_view name(MediaKind kind) {
+  switch (kind) {
+    case MediaKind::kImage:
+      return "image";
+    case MediaKind::kAudio:
+      return "audio";
+    case MediaKind::kVideo:
+      return "video";
+  }
+  return "";
+}
 
 // Immutable once a tower has made it; shared by whoever needs it.
 class SoftTokens {

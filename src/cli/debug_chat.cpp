@@ -13,8 +13,7 @@ namespace carat {
 
 namespace {
 
-struct RenderCommandOptions {
-  TextCommandOptions text;
+struct RenderCommandOptions : TextCommandOptions {
   std::string template_file;
 };
 
@@ -27,7 +26,7 @@ ChatTemplate load_template(const RenderCommandOptions& options, const Vocab& voc
       throw Error(ErrorKind::kBadInput, str(printable(options.template_file, 4096), ": ", error.what()));
     }
   }
-  const std::string own = read_chat_template(options.text.model);
+  const std::string own = read_chat_template(options.model);
   if (!own.empty()) return ChatTemplate(own);
   return ChatTemplate(std::string(builtin_template(vocab.find("<start_of_turn>") ? "gemma3" : "gemma4")));
 }
@@ -76,16 +75,15 @@ json::value parse_line(const json::object& line, const std::string& where) {
 
 void define_debug_render(CLI::App& debug, Action& action) {
   auto options = std::make_shared<RenderCommandOptions>();
-  CLI::App& verb =
-      add_text_command(debug, options->text, "render", "Turn messages into the text and token ids of a prompt",
-                       "Lines {\"messages\": [...], \"tools\": [...], \"options\": {...}}; - for stdin",
-                       "carat debug render model.gguf --jsonl requests.jsonl");
+  CLI::App& verb = add_text_command(debug, *options, "render", "Turn messages into the text and token ids of a prompt",
+                                    "Lines {\"messages\": [...], \"tools\": [...], \"options\": {...}}; - for stdin",
+                                    "carat debug render model.gguf --jsonl requests.jsonl");
   verb.add_option("--template", options->template_file, "A Jinja template to use instead of the model's")
       ->type_name("FILE");
-  set_action(verb, action, options, [](const RenderCommandOptions& given) {
-    const Tokenizer tokenizer = load_tokenizer(given.text.model);
+  set_model_action(verb, action, options, [](const RenderCommandOptions& given) {
+    const Tokenizer tokenizer = load_tokenizer(given.model);
     const ChatTemplate chat_template = load_template(given, tokenizer.vocab());
-    for_each_json_line(given.text.jsonl, [&](const json::object& line, const std::string& where) {
+    for_each_json_line(given.jsonl, [&](const json::object& line, const std::string& where) {
       return render_line(tokenizer, chat_template, line, where);
     });
   });
@@ -97,7 +95,7 @@ void define_debug_parse(CLI::App& debug, Action& action) {
       add_text_command(debug, *options, "parse", "Take a model's raw output apart: thoughts, answer, calls",
                        "Lines {\"prefix\": end of the prompt, \"output\": ...}; - for stdin",
                        "carat debug parse model.gguf --jsonl outputs.jsonl");
-  set_action(verb, action, options, [](const TextCommandOptions& given) {
+  set_model_action(verb, action, options, [](const TextCommandOptions& given) {
     load_tokenizer(given.model);  // so that a wrong MODEL is an error here as everywhere
     for_each_json_line(given.jsonl, parse_line);
   });

@@ -4,6 +4,7 @@
 #include "base/unicode.h"
 #include "cli/debug.h"
 #include "cli/json_lines.h"
+#include "cli/options.h"
 #include "text/detokenizer.h"
 #include "text/load_tokenizer.h"
 
@@ -52,7 +53,7 @@ json::value detokenize_line(const Tokenizer& tokenizer, const json::object& line
 CLI::App& add_text_command(CLI::App& debug, TextCommandOptions& options, const char* name, const char* what,
                            const char* lines, const char* example) {
   CLI::App& verb = add_verb(debug, name, what, example);
-  verb.add_option("MODEL", options.model, "A tokenizer.json, a GGUF file or a model's folder")
+  verb.add_option("MODEL", options.model, "A tokenizer.json, a GGUF file, a model's folder, or a name in the store")
       ->required()
       ->type_name("FILE");
   verb.add_option("--jsonl", options.jsonl, lines)->required()->type_name("FILE");
@@ -65,7 +66,7 @@ void define_debug_tokenize(CLI::App& debug, Action& action) {
       debug, *options, "tokenize", "Turn texts into token ids",
       "Lines {\"text\": ...} or {\"bytes_base64\": ...}, with \"bos\" (false) and \"special\" (true); - for stdin",
       "echo '{\"text\": \"Hello\"}' | carat debug tokenize tokenizer.json --jsonl -");
-  set_action(verb, action, options, [](const TextCommandOptions& given) {
+  set_model_action(verb, action, options, [](const TextCommandOptions& given) {
     const Tokenizer tokenizer = load_tokenizer(given.model);
     for_each_json_line(given.jsonl, [&](const json::object& line, const std::string& where) {
       return tokenize_line(tokenizer, line, where);
@@ -78,7 +79,7 @@ void define_debug_detokenize(CLI::App& debug, Action& action) {
   CLI::App& verb =
       add_text_command(debug, *options, "detokenize", "Turn token ids into text", "Lines {\"ids\": [...]}; - for stdin",
                        "echo '{\"ids\": [9259]}' | carat debug detokenize tokenizer.json --jsonl -");
-  set_action(verb, action, options, [](const TextCommandOptions& given) {
+  set_model_action(verb, action, options, [](const TextCommandOptions& given) {
     const Tokenizer tokenizer = load_tokenizer(given.model);
     for_each_json_line(given.jsonl, [&](const json::object& line, const std::string& where) {
       return detokenize_line(tokenizer, line, where);

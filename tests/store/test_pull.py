@@ -88,8 +88,9 @@ def test_two_lines_to_a_model(server, home):
     assert server.requests["data"] == before, "what is here is not fetched again"
 
     assert carat(server, home, "cp", "gemma4:e2b", "mine").returncode == 0
-    shown = carat(server, home, "show", "mine")
-    assert shown.returncode == 7 and str(path) in shown.stderr, "the path is right, though the bytes are no model"
+    for command in (["show"], *(["debug", verb, "--jsonl", "-"] for verb in ("tokenize", "detokenize", "render", "parse"))):
+        shown = carat(server, home, *command, "mine")
+        assert shown.returncode == 7 and str(path) in shown.stderr, "the path is right, though the bytes are no model"
     assert carat(server, home, "rm", "mine").returncode == 0
     assert carat(server, home, "rm", "gemma4:e2b").returncode == 0
     assert carat(server, home, "list", "--json").stdout == "[]\n"

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <chrono>
 
 #include "agent/command_tools.h"
@@ -103,10 +102,7 @@ bool CallDesk::may_call(const std::string& name, const json::object& arguments) 
   const std::string question = str("\nThe model wants to call ", call, "\nAllow it? [y]es, [n]o, [a]ll from now on: ");
   if (::write(terminal_, question.data(), question.size()) < 0) return false;
   std::array<char, 256> answer{};
-  ssize_t size = 0;
-  do {
-    size = ::read(terminal_, answer.data(), answer.size());
-  } while (size < 0 && errno == EINTR);
+  const ssize_t size = ::read(terminal_, answer.data(), answer.size());
   if (size > 0 && answer[0] == 'a') allows_all_ = true;
   return size > 0 && (answer[0] == 'y' || answer[0] == 'a');
 }
@@ -120,9 +116,11 @@ void CallDesk::show_result(const std::string& name, const ToolResult& result) co
       str("[", printable(name), result.is_error ? " failed: " : " says: ", printable(result.text, kShownBytes), "]\n"));
 }
 
-Reply reply_with_tools(Responder& responder, json::array& messages, const LoadedMedia& media, const Toolbox& toolbox,
-                       CallDesk& desk, const RunOptions& options, const ReplyOptions& how, const ReplySink& sink,
+Reply reply_with_tools(Responder& responder, json::array& messages, const LoadedMedia& media, Tools& tools,
+                       const RunOptions& options, const ReplyOptions& how, const ReplySink& sink,
                        const std::function<bool()>& is_cancelled) {
+  const Toolbox& toolbox = tools.toolbox;
+  CallDesk& desk = tools.desk;
   ReplyOptions with_tools = how;
   with_tools.tools = toolbox.to_json();
   for (const ToolDescription& tool : toolbox.tools()) {

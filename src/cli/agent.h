@@ -27,6 +27,7 @@ class CallDesk {
   CallDesk(const CallDesk&) = delete;
   CallDesk& operator=(const CallDesk&) = delete;
 
+  // False as well when a signal came instead of an answer.
   bool may_call(const std::string& name, const json::object& arguments);
   void show_result(const std::string& name, const ToolResult& result) const;
 
@@ -36,10 +37,19 @@ class CallDesk {
   int terminal_ = -1;  // for questions; stdin may be a pipe
 };
 
+// What the model may call, and who is asked about it.
+struct Tools {
+  // Throws as its parts.
+  Tools(const ToolFlags& flags, bool has_json_events) : desk(flags, has_json_events), toolbox(open_tools(flags)) {}
+
+  CallDesk desk;
+  Toolbox toolbox;
+};
+
 // Answers the conversation with the help of tools; the turns are appended to messages. media: as Responder::reply. The
 // reply's content and thinking are those of the last turn, its counts of tokens the sums of all.
-Reply reply_with_tools(Responder& responder, json::array& messages, const LoadedMedia& media, const Toolbox& toolbox,
-                       CallDesk& desk, const RunOptions& options, const ReplyOptions& how, const ReplySink& sink,
+Reply reply_with_tools(Responder& responder, json::array& messages, const LoadedMedia& media, Tools& tools,
+                       const RunOptions& options, const ReplyOptions& how, const ReplySink& sink,
                        const std::function<bool()>& is_cancelled = {});
 
 }  // namespace carat

@@ -10,6 +10,7 @@
 #include "cli/answer_printer.h"
 #include "cli/clipboard.h"
 #include "cli/line_editor.h"
+#include "cli/media_in_text.h"
 #include "cli/path_completion.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
@@ -32,12 +33,13 @@ void say(std::string_view text) {
 
 class Chat {
  public:
-  Chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options);
+  Chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options,
+       std::unique_ptr<Tools> tools);
   void run();
 
  private:
   // What the tab key completes behind a command.
-  enum class Completes { kNothing, kPaths, kSettings, kThink };
+  enum class Completes { kNothing, kPaths, kSettings, kThink, kTools };
   struct Command {
     std::string name;  // "/set"
     std::string arguments;
@@ -52,7 +54,9 @@ class Chat {
   void handle(const std::string& message);
   void do_command(const std::string& line);
   void add_message(const std::string& text);
+  std::string take_media(const std::string& text);
   void answer();
+  Reply ask_model(const ReplySink& sink);
   bool drop_last_answer();
 
   void help(const std::string& argument);
@@ -71,7 +75,9 @@ class Chat {
   void attach_image(const std::string& argument);
   void attach_audio(const std::string& argument);
   void attach_video(const std::string& argument);
-  void attach_medium(const MediaFile& file);
+  std::size_t attach_medium(const MediaFile& file);
+  void attach_and_say(const MediaFile& file);
+  void change_tools(const std::string& argument);
   void change_model(const std::string& argument);
   void copy(const std::string& argument);
   void thoughts(const std::string& argument);
@@ -79,6 +85,7 @@ class Chat {
   std::unique_ptr<Responder> responder_;
   ModelOpener open_model_;
   RunOptions options_;
+  std::unique_ptr<Tools> tools_;  // null: none
   InterruptGuard guard_;
   LineEditor editor_;
   json::array messages_;  // without the system message
@@ -101,6 +108,8 @@ const std::vector<Chat::Command>& Chat::commands() {
       {"/audio", "FILE", Completes::kPaths, "send a sound along", &Chat::attach_audio},
       {"/video", "FILE", Completes::kPaths, "send a film or a folder of pictures along", &Chat::attach_video},
       {"/copy", "", Completes::kNothing, "put the last answer into the clipboard", &Chat::copy},
+      {"/tools", "[FILE|off]", Completes::kTools, "list what the model may call; let it call other tools, or none",
+       &Chat::change_tools},
       {"/system", "TEXT", Completes::kNothing, "set the system message; without TEXT: remove it", &Chat::set_system},
       {"/model", "MODEL", Completes::kPaths, "go on with another model", &Chat::change_model},
       {"/set", "NAME VALUE", Completes::kSettings, "set a sampling parameter; /show lists them", &Chat::set},
@@ -138,7 +147,8 @@ std::vector<std::string> Chat::completions(const std::string& typed) {
   const std::string head = typed.substr(0, blank + 1);
   for (const Command& command : commands()) {
     if (head != command.name + " ") continue;
-    if (command.completes == Completes::kPaths) {
+    if (command.completes == Completes::kTools) offer(head + "off");
+    if (command.completes == Completes::kPaths || command.completes == Completes::kTools) {
       for (const std::string& path : complete_path(typed.substr(blank + 1))) offer(head + path);
     } else if (command.completes == Completes::kThink) {
       for (const char* choice : {"on", "off", "fold", "unfold"}) offer(head + choice);
@@ -149,10 +159,12 @@ std::vector<std::string> Chat::completions(const std::string& typed) {
   return found;
 }
 
-Chat::Chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options)
+Chat::Chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options,
+           std::unique_ptr<Tools> tools)
     : responder_(std::move(responder)),
       open_model_(open_model),
       options_(options),
+      tools_(std::move(tools)),
       editor_(guard_, options.has_history ? default_history_file() : std::filesystem::path(), completions) {}
 
 void Chat::run() {
@@ -185,7 +197,10 @@ void Chat::run() {
 
 void Chat::handle(const std::string& message) {
   if (trimmed(message).empty()) return;
-  if (message.starts_with('/') && message.find('\n') == std::string::npos) {
+  // "/home/..." is a path, not a command.
+  const std::string first_word = message.substr(0, message.find_first_of(" \t\n"));
+  if (first_word.starts_with('/') && first_word.find('/', 1) == std::string::npos &&
+      message.find('\n') == std::string::npos) {
     do_command(message);
     return;
   }
@@ -194,11 +209,30 @@ void Chat::handle(const std::string& message) {
 }
 
 // A message of the person's, with what was attached to it.
-void Chat::add_message(const std::string& text) {
-  if (!is_valid_utf8(text)) throw Error(ErrorKind::kBadInput, "the message is not UTF-8.");
+void Chat::add_message(const std::string& typed) {
+  if (!is_valid_utf8(typed)) throw Error(ErrorKind::kBadInput, "the message is not UTF-8.");
+  const std::string text = responder_->has_template() && !options_.is_raw ? take_media(typed) : typed;
   messages_.push_back(
       {{"role", "user"},
        {"content", content_with_media(std::exchange(attached_, {}) + text, std::exchange(attached_media_, {}))}});
+}
+
+// The text without the paths of pictures, sounds and films in it, which are attached.
+std::string Chat::take_media(const std::string& text) {
+  std::string rest;
+  std::size_t copied = 0;
+  for (const MediaInText& medium : find_media(text)) {
+    const std::string name = printable(medium.file.path);
+    try {
+      const std::size_t tokens = attach_medium(medium.file);
+      rest += text.substr(copied, medium.begin - copied);
+      copied = medium.end;
+      say(str(name, " (", tokens, " tokens) is sent along."));
+    } catch (const Error& error) {
+      say(str("carat: ", error.what(), " It is sent as text."));
+    }
+  }
+  return rest + text.substr(copied);
 }
 
 void Chat::do_command(const std::string& line) {
@@ -224,41 +258,55 @@ void Chat::answer() {
                          .thoughts = options_.folds_thinking ? ThoughtsView::kFolded : ThoughtsView::kShown});
   const ReplySink sink{[&](std::string_view text) { printer.content(text); },
                        [&](std::string_view text) { printer.thinking(text); }};
-  const auto is_cancelled = [this] { return guard_.is_interrupted(); };
+  const std::size_t asked = messages_.size();
   try {
-    Reply reply;
-    if (responder_->has_template() && !options_.is_raw) {
-      json::array messages = messages_;
-      if (!options_.system.empty()) {
-        messages.insert(messages.begin(), json::object{{"role", "system"}, {"content", options_.system}});
-      }
-      const LoadedMedia media = responder_->load_media(messages);
-      reply =
-          responder_->reply(messages, media, {.thinks = options_.think == "on"}, options_.answer, sink, is_cancelled);
-    } else {
-      const json::value& content = messages_.back().at("content");
-      if (!content.is_string()) throw Error(ErrorKind::kUnsupported, "a base model takes no pictures and sounds.");
-      const json::string& text = content.get_string();
-      reply = responder_->complete(text, options_.is_raw, {}, options_.answer, sink, is_cancelled);
-    }
+    const Reply reply = ask_model(sink);
     printer.finish();
     last_stats_ = reply.answer.stats;
     last_thoughts_ = reply.thinking;
-    messages_.push_back({{"role", "assistant"}, {"content", reply.content}});
     if (reply.answer.finish_reason == FinishReason::kInterrupted) say("(stopped)");
     if (reply.answer.finish_reason == FinishReason::kLength) say("(reached the limit of tokens)");
     if (options_.has_stats) say(stats_text(last_stats_, responder_->session()));
   } catch (const Error&) {
     printer.finish();
-    messages_.pop_back();
+    messages_.resize(asked - 1);
     throw;
   }
 }
 
+// Appends the model's turns to the conversation: one, or with tools several and the results of calls.
+Reply Chat::ask_model(const ReplySink& sink) {
+  const auto is_cancelled = [this] { return guard_.is_interrupted(); };
+  if (!responder_->has_template() || options_.is_raw) {
+    const json::value& content = messages_.back().at("content");
+    if (!content.is_string()) throw Error(ErrorKind::kUnsupported, "a base model takes no pictures and sounds.");
+    const std::string text(content.get_string());
+    Reply reply = responder_->complete(text, options_.is_raw, {}, options_.answer, sink, is_cancelled);
+    messages_.push_back({{"role", "assistant"}, {"content", reply.content}});
+    return reply;
+  }
+  json::array messages = messages_;
+  if (!options_.system.empty()) {
+    messages.insert(messages.begin(), json::object{{"role", "system"}, {"content", options_.system}});
+  }
+  const LoadedMedia media = responder_->load_media(messages);
+  const ReplyOptions how{.thinks = options_.think == "on"};
+  if (!tools_) {
+    Reply reply = responder_->reply(messages, media, how, options_.answer, sink, is_cancelled);
+    messages_.push_back({{"role", "assistant"}, {"content", reply.content}});
+    return reply;
+  }
+  const std::size_t known = messages.size();
+  Reply reply = reply_with_tools(*responder_, messages, media, *tools_, options_, how, sink, is_cancelled);
+  for (std::size_t i = known; i < messages.size(); ++i) messages_.push_back(messages[i]);
+  return reply;
+}
+
+// All that came after the person's last message.
 bool Chat::drop_last_answer() {
-  if (messages_.empty() || messages_.back().at("role") != "assistant") return false;
-  messages_.pop_back();
-  return true;
+  const std::size_t count = messages_.size();
+  while (!messages_.empty() && messages_.back().at("role") != "user") messages_.pop_back();
+  return messages_.size() < count;
 }
 
 void Chat::help(const std::string&) {
@@ -282,6 +330,7 @@ void Chat::bye(const std::string&) {
 void Chat::clear(const std::string&) {
   messages_.clear();
   attached_.clear();
+  attached_media_.clear();
   last_thoughts_.clear();
   say("The conversation is forgotten.");
 }
@@ -373,27 +422,49 @@ void Chat::attach_image(const std::string& argument) {
     file.budget = argument.substr(blank + 1);
     file.path = trimmed(argument.substr(0, blank));
   }
-  attach_medium(file);
+  attach_and_say(file);
 }
 
 void Chat::attach_audio(const std::string& argument) {
-  attach_medium({MediaKind::kAudio, argument});
+  attach_and_say({MediaKind::kAudio, argument});
 }
 
 void Chat::attach_video(const std::string& argument) {
-  attach_medium({MediaKind::kVideo, argument});
+  attach_and_say({MediaKind::kVideo, argument});
 }
 
-// Encoded at once, so that what is wrong with it shows now; it is not encoded again for the answer.
-void Chat::attach_medium(const MediaFile& file) {
+void Chat::attach_and_say(const MediaFile& file) {
   if (file.path.empty()) throw Error(ErrorKind::kBadInput, "the command takes the name of a file.");
+  const std::size_t tokens = attach_medium(file);
+  say(str(printable(file.path), " (", tokens, " tokens) goes with the next message."));
+}
+
+// Encoded at once, so that what is wrong with it shows now; it is not encoded again for the answer. Returns its number
+// of soft tokens.
+std::size_t Chat::attach_medium(const MediaFile& file) {
   MediaFile found = file;
   found.path = expand_home(file.path);
   const json::array message{json::object{{"content", content_with_media("", {found})}}};
   std::size_t tokens = 0;
   for (const SharedSoftTokens& soft : responder_->load_media(message).soft) tokens += soft->count();
   attached_media_.push_back(found);
-  say(str(printable(file.path), " (", tokens, " tokens) goes with the next message."));
+  return tokens;
+}
+
+void Chat::change_tools(const std::string& argument) {
+  if (argument == "off") {
+    tools_.reset();
+  } else if (!argument.empty()) {
+    if (!responder_->has_template()) throw Error(ErrorKind::kUnsupported, "a base model knows no tools.");
+    ToolFlags flags = options_.tools;
+    flags.file = expand_home(argument);
+    flags.mcp_commands.clear();
+    tools_ = std::make_unique<Tools>(flags, false);  // the old ones stay if this fails
+  }
+  if (!tools_) return say("The model has no tools. /tools FILE lets it call those of a file, as --tools does.");
+  for (const ToolDescription& tool : tools_->toolbox.tools()) {
+    say(str(printable(tool.name), tool.description.empty() ? "" : ": ", printable(tool.description, 200)));
+  }
 }
 
 void Chat::change_model(const std::string& argument) {
@@ -446,8 +517,9 @@ void Chat::load(const std::string& argument) {
 
 }  // namespace
 
-void chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options) {
-  Chat(std::move(responder), open_model, options).run();
+void chat(std::unique_ptr<Responder> responder, const ModelOpener& open_model, const RunOptions& options,
+          std::unique_ptr<Tools> tools) {
+  Chat(std::move(responder), open_model, options, std::move(tools)).run();
 }
 
 }  // namespace carat

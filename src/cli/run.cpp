@@ -60,14 +60,6 @@ ThoughtsView view_of_thoughts(const RunOptions& options, bool is_terminal) {
   return is_terminal || options.shows_thinking ? ThoughtsView::kShown : ThoughtsView::kHidden;
 }
 
-// What the model may call, and who is asked about it.
-struct Tools {
-  Tools(const ToolFlags& flags, bool has_json_events) : desk(flags, has_json_events), toolbox(open_tools(flags)) {}
-
-  CallDesk desk;
-  Toolbox toolbox;
-};
-
 void answer_once(Responder& responder, const RunOptions& options, const std::string& prompt,
                  const std::optional<ContentFormat>& format, Tools* tools) {
   const bool is_terminal = stdout_is_terminal();
@@ -98,9 +90,8 @@ void answer_once(Responder& responder, const RunOptions& options, const std::str
     messages.push_back({{"role", "user"}, {"content", content_with_media(prompt, options.media.files)}});
     const LoadedMedia media = responder.load_media(messages);
     const ReplyOptions how{.thinks = options.think == "on", .form = {.content = format}};
-    reply = tools == nullptr
-                ? responder.reply(messages, media, how, options.answer, sink)
-                : reply_with_tools(responder, messages, media, tools->toolbox, tools->desk, options, how, sink);
+    reply = tools == nullptr ? responder.reply(messages, media, how, options.answer, sink)
+                             : reply_with_tools(responder, messages, media, *tools, options, how, sink);
   }
 
   if (options.is_json_lines) {
@@ -125,27 +116,24 @@ void run_model(const RunOptions& options) {
   }
   const std::optional<ContentFormat> format = content_format(options.form);
   const bool has_tools = !options.tools.file.empty() || !options.tools.mcp_commands.empty();
-  if (has_tools && (options.is_raw || is_interactive)) {
-    throw Error(ErrorKind::kBadInput, options.is_raw
-                                          ? "--raw has no tools: it is the template that tells the model of them."
-                                          : "tools need a prompt: give one as an argument or through a pipe.");
+  if (has_tools && options.is_raw) {
+    throw Error(ErrorKind::kBadInput, "--raw has no tools: it is the template that tells the model of them.");
   }
-  std::optional<Tools> tools;
-  if (has_tools) tools.emplace(options.tools, options.is_json_lines);
+  std::unique_ptr<Tools> tools;
+  if (has_tools) tools = std::make_unique<Tools>(options.tools, options.is_json_lines);
   const auto open_model = [&options](const std::string& name) {
     const auto model = Model::load(name, {.mmproj = options.media.mmproj});
     validate(options.answer.sampling, model->config().decoder.vocab);
     return std::make_unique<Responder>(model, compute_options(options.compute), session_options(options.compute));
   };
   auto responder = open_model(options.model);
+  if (has_tools && !responder->has_template()) {
+    throw Error(ErrorKind::kUnsupported, str(options.model, ": a base model, without a template: it knows no tools."));
+  }
   if (is_interactive) {
-    chat(std::move(responder), open_model, options);
+    chat(std::move(responder), open_model, options, std::move(tools));
   } else {
-    if (has_tools && !responder->has_template()) {
-      throw Error(ErrorKind::kUnsupported,
-                  str(options.model, ": a base model, without a template: it knows no tools."));
-    }
-    answer_once(*responder, options, prompt, format, tools ? &*tools : nullptr);
+    answer_once(*responder, options, prompt, format, tools.get());
   }
 }
 

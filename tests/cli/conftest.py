@@ -105,6 +105,40 @@ def saying(token):
 
 
 @pytest.fixture(scope="session")
+def media_model(tokenizer, tmp_path_factory):
+    """Gemma 4's tokenizer and template over the tiny E model, with its eyes and ears; it says what a strong
+    --logit-bias makes it say."""
+    folder = tmp_path_factory.mktemp("media-model")
+    source = GOLDEN / "vision-e" / "model"
+    vocab = 262144
+    config = json.loads((source / "config.json").read_text())
+    config["text_config"]["vocab_size"] = config["text_config"]["vocab_size_per_layer_input"] = vocab
+    ids = {"image_token_id": 258880, "audio_token_id": 258881, "video_token_id": 258884, "boi_token_id": 255999,
+           "eoi_token_id": 258882, "boa_token_id": 256000, "eoa_token_id": 258883, "eoa_token_index": 258883}
+    (folder / "config.json").write_text(json.dumps(config | ids))
+
+    data = (source / "model.safetensors").read_bytes()
+    (header_bytes,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + header_bytes])
+    weights = data[8 + header_bytes:]
+    # The tables by token go to the end, their rows repeated as often as the larger vocabulary asks for.
+    for name in ("embed_tokens", "embed_tokens_per_layer"):
+        entry = header[f"model.language_model.{name}.weight"]
+        begin, end = entry["data_offsets"]
+        header[f"unused.{name}"] = {"dtype": "I8", "shape": [end - begin], "data_offsets": [begin, end]}
+        times = vocab // entry["shape"][0]
+        entry["shape"][0] = vocab
+        entry["data_offsets"] = [len(weights), len(weights) + (end - begin) * times]
+        weights += weights[begin:end] * times
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + weights)
+    (folder / "tokenizer.json").symlink_to(tokenizer)
+    (folder / "chat_template.jinja").symlink_to(TESTS / "data" / "gemma4-chat-template.jinja")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def gemma3():
     """Real weights, of a base model; skips the test where they are not at hand."""
     path = os.environ.get("CARAT_GEMMA3_GGUF")

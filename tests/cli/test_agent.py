@@ -12,6 +12,7 @@ import time
 
 import pytest
 from conftest import CARAT, run_carat
+from test_chat import Terminal
 
 TOOL_CALL = 48  # the token <|tool_call>
 SERVER = pathlib.Path(__file__).with_name("mcp_server.py")
@@ -80,6 +81,34 @@ def test_calls_are_confirmed_at_the_terminal(chat_model, tmp_path, answer, is_ca
     os.waitpid(pid, 0)
     assert "The model wants to call mark {\"what\":" in shown
     assert (tmp_path / "mark").exists() == is_called
+
+
+def test_tools_in_a_chat(chat_model, tmp_path):
+    tools = tools_file(tmp_path, ["tee", "-a", str(tmp_path / "mark")])
+    chat = Terminal("run", chat_model, "--max-tool-rounds", 2, *CALLING, home=tmp_path)
+    try:
+        chat.wait_for(">>> ")
+        assert "no tools" in chat.say("/tools")
+        assert "carat: /no/such/file" in chat.say("/tools /no/such/file")
+        assert "mark: Leaves a mark" in chat.say(f"/tools {tools}")
+        chat.type("Hi\r")
+        chat.wait_for("from now on: ")
+        chat.type("n\r")
+        chat.wait_for("did not allow|from now on: |still calls")
+        chat.type("a\r")
+        chat.wait_for("still calls tools after 2 rounds")
+        chat.wait_for(">>> ")
+        chat.say(f"/save {tmp_path / 'chat.json'}")
+        messages = json.loads((tmp_path / "chat.json").read_text())["messages"]
+        roles = [message["role"] for message in messages]
+        assert roles[:2] == ["user", "assistant"] and roles.count("tool") >= 2 and messages[1]["tool_calls"]
+        assert "1 messages are loaded" not in chat.say(f"/load {tmp_path / 'chat.json'}")
+        chat.say("/undo")
+        assert "nothing to undo" in chat.say("/undo")
+        assert "no tools" in chat.say("/tools off")
+    finally:
+        chat.close()
+    assert json.loads((tmp_path / "mark").read_text().splitlines()[0].rstrip())
 
 
 def test_failures_go_to_the_model(chat_model, tmp_path):

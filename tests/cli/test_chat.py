@@ -14,11 +14,13 @@ import termios
 import time
 
 import pytest
-from conftest import CARAT, TESTS, saying
+from conftest import CARAT, GOLDEN, TESTS, saying
 
 HELLO = 9259  # the token "Hello"
 BLANK_HELLO = 26352  # the token " Hello"
 ESCAPE = 265  # the byte 1B
+PICTURE = GOLDEN / "media" / "images" / "photo.jpg"
+SOUND = GOLDEN / "media" / "audio" / "short.wav"
 CTRL_C, CTRL_D = "\x03", "\x04"
 OPEN_THOUGHT = "{{ '<|channel>thought\\n' }}"  # behind a template: all that follows is thought
 
@@ -277,6 +279,43 @@ def test_file_goes_with_the_next_message(terminal, tmp_path):
     assert contents == ["notes.txt:\n```\n- milk\n- eggs\n```\n\nwhat is there?", "and now?"]
     assert "no UTF-8 text" in chat.say(f"/file {tmp_path / 'latin.txt'}")
     assert "carat: " in chat.say("/file /no/such/file")
+
+
+def test_media_go_with_the_next_message(terminal, media_model, tmp_path):
+    (tmp_path / "my picture.png").symlink_to(PICTURE)
+    (tmp_path / "short.wav").symlink_to(SOUND)
+    (tmp_path / "broken.png").write_text("no picture")
+    chat = terminal(model=media_model)
+    assert "tokens) goes with" in chat.say("/image ~/my picture.png 70")
+    assert "(8 tokens) goes with" in chat.say("/audio ~/short.wav")
+    assert "HelloHello" in chat.say("look and listen")
+    parts = saved(chat, tmp_path)["messages"][0]["content"]
+    assert [part["type"] for part in parts] == ["image", "text", "audio"] and parts[0]["budget"] == "70"
+    assert "carat: " in chat.say("/image ~/broken.png")
+    assert "carat: " in chat.say("/video ~/none.mp4")
+
+    chat.say("/clear")
+    answer = chat.say(f"what is in '~/my picture.png' and {str(tmp_path)}/my\\ picture.png, file://{tmp_path}/short.wav?")
+    assert answer.count("is sent along") == 3 and "HelloHello" in answer
+    parts = saved(chat, tmp_path)["messages"][0]["content"]
+    assert [part["type"] for part in parts] == ["image", "image", "text", "audio"]
+    assert parts[2]["text"] == "what is in  and , ?"
+    assert "1 tokens" not in chat.say(f"{tmp_path}/short.wav")  # begins with a slash and is no command
+    assert len(saved(chat, tmp_path)["messages"]) == 4
+
+    chat.say("/clear")
+    for text in ("what of ~/broken.png", "and /no/such/file.jpg"):
+        answer = chat.say(text)
+        assert "It is sent as text" in answer and "HelloHello" in answer
+    assert [message["content"] for message in saved(chat, tmp_path)["messages"][::2]] == ["what of ~/broken.png",
+                                                                                          "and /no/such/file.jpg"]
+
+
+def test_a_model_without_eyes_says_so(terminal, tmp_path):
+    chat = terminal()
+    assert "can't see" in chat.say(f"/image {PICTURE}")
+    answer = chat.say(f"what is in {PICTURE}?")
+    assert "can't see" in answer and "It is sent as text" in answer and "HelloHello" in answer
 
 
 def test_copy(terminal, tmp_path):

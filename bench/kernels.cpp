@@ -72,8 +72,15 @@ void multiply(benchmark::State& state, const Case& c) {
   for ([[maybe_unused]] auto _ : state) {
     const WeightRows source{weights.data() + row * bytes_per_row, bytes_per_row, kPanelRows};
     std::memset(acc.data(), 0, acc.size_bytes());
+    const bool is_direct =
+        c.tokens == 1 && (c.with_floats ? c.kernels->gemv_f32[type] != nullptr : c.kernels->gemv_i8[type] != nullptr);
+    if (is_direct && c.with_floats) {
+      c.kernels->gemv_f32[type](source, c.cols, x.data(), acc.data());
+    } else if (is_direct) {
+      c.kernels->gemv_i8[type](source, c.cols, {x_codes.data(), x_scales.data(), x_sums.data(), c.cols}, acc.data());
+    }
     const std::size_t step = c.with_floats ? kColsF32 : kColsI8;
-    for (std::size_t col = 0; col < c.cols; col += step) {
+    for (std::size_t col = is_direct ? c.cols : 0; col < c.cols; col += step) {
       const std::size_t cols = std::min(step, c.cols - col);
       if (c.with_floats) {
         c.kernels->unpack_f32[type](source, col, cols, panel_f32.data(), kPanelRows);

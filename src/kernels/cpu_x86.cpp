@@ -1,5 +1,7 @@
 // The x86-64 half of cpu.h.
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kernels/cpu.h"
 #include "kernels/tables.h"
@@ -7,7 +9,7 @@
 namespace carat {
 namespace {
 
-constexpr const KernelTable* kTables[] = {&avx512_vnni_kernels, &avx2_kernels, &reference_kernels};
+constexpr const KernelTable* kTables[] = {&avx512_amx_kernels, &avx512_vnni_kernels, &avx2_kernels, &reference_kernels};
 
 // __builtin_cpu_supports has no name for F16C in clang 14. Its registers are those of AVX, which it does ask about.
 bool has_f16c() {
@@ -16,6 +18,24 @@ bool has_f16c() {
   unsigned ecx = 0;
   unsigned edx = 0;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+// Linux lets a process use tiles once it has asked (arch_prctl(2), ARCH_REQ_XCOMP_PERM), since they make what is saved
+// of a thread much larger; it refuses where the processor or the kernel has none.
+bool has_amx_int8() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  constexpr unsigned kTileBit = 1U << 24;
+  constexpr unsigned kInt8Bit = 1U << 25;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTileBit) == 0 || (edx & kInt8Bit) == 0) {
+    return false;
+  }
+  constexpr long kRequestPermission = 0x1023;
+  constexpr long kTileData = 18;
+  static const bool is_allowed = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return is_allowed;
 }
 
 }  // namespace
@@ -28,6 +48,7 @@ std::uint32_t cpu_features() {
       __builtin_cpu_supports("avx512vl")) {
     features |= kAvx512;
     if (__builtin_cpu_supports("avx512vnni")) features |= kAvx512Vnni;
+    if (has_amx_int8()) features |= kAmxInt8;
   }
   return features;
 }

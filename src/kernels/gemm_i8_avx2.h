@@ -10,6 +10,44 @@
 
 namespace carat::loops {
 
+// For gemv_i8 (loops_gemv.h).
+template <std::uint8_t kMaxCode>
+struct Avx2Dot {
+  static constexpr bool kIsSigned = kMaxCode > 127;
+  static constexpr bool kFits16 = kMaxCode <= 15;  // the sum of a whole group's pairs
+  static constexpr std::int32_t kCodeShift = kIsSigned ? 128 : 0;
+  Avx2::I32 sum;
+  Avx2::I32 pairs;  // of 16 bits, where a group's fit
+
+  [[gnu::always_inline]] void start(std::int32_t value) {
+    sum = Avx2::set1_i32(static_cast<std::uint32_t>(value));
+    pairs = Avx2::set1_i32(0);
+  }
+  [[gnu::always_inline]] void add(Avx2::I32 codes, std::int32_t four) {
+    __m256i a = _mm256_set1_epi32(four);
+    __m256i b = a;
+    if constexpr (kIsSigned) {
+      const Avx2::I32 signs = Avx2::bit_xor(codes, Avx2::set1_i32(0x80808080U));
+      codes = {_mm256_abs_epi8(signs.a), _mm256_abs_epi8(signs.b)};
+      b = _mm256_sign_epi8(a, signs.b);
+      a = _mm256_sign_epi8(a, signs.a);
+    }
+    a = _mm256_maddubs_epi16(codes.a, a);
+    b = _mm256_maddubs_epi16(codes.b, b);
+    if constexpr (kFits16) {
+      pairs = {_mm256_add_epi16(pairs.a, a), _mm256_add_epi16(pairs.b, b)};
+    } else {
+      const __m256i ones = _mm256_set1_epi16(1);
+      sum = Avx2::add_i32(sum, {_mm256_madd_epi16(a, ones), _mm256_madd_epi16(b, ones)});
+    }
+  }
+  [[gnu::always_inline]] Avx2::I32 result() const {
+    if constexpr (!kFits16) return sum;
+    const __m256i ones = _mm256_set1_epi16(1);
+    return Avx2::add_i32(sum, {_mm256_madd_epi16(pairs.a, ones), _mm256_madd_epi16(pairs.b, ones)});
+  }
+};
+
 // kRun: how many groups of four columns are summed in 16 bits; 0 for codes above 127.
 template <typename S, std::size_t kTokens, std::size_t kGroup, std::size_t kRun, bool kHasMinimum>
 void gemm_i8_block(std::int32_t zero, const PanelI8& panel, std::size_t cols, const ActivationsI8& x, float* acc,

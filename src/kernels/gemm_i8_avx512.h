@@ -7,6 +7,19 @@
 
 namespace carat::loops {
 
+// For gemv_i8 (loops_gemv.h).
+template <std::uint8_t>
+struct Avx512Dot {
+  static constexpr std::int32_t kCodeShift = 0;
+  __m512i sum;
+
+  [[gnu::always_inline]] void start(std::int32_t value) { sum = _mm512_set1_epi32(value); }
+  [[gnu::always_inline]] void add(__m512i codes, std::int32_t four) {
+    sum = _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(four));
+  }
+  [[gnu::always_inline]] __m512i result() const { return sum; }
+};
+
 template <typename S, std::size_t kTokens, std::size_t kGroup, bool kHasMinimum>
 void gemm_i8_block(std::int32_t zero, const PanelI8& panel, std::size_t cols, const ActivationsI8& x, float* acc,
                    std::size_t acc_stride) {

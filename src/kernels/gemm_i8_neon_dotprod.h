@@ -6,6 +6,28 @@
 
 namespace carat::loops {
 
+// For gemv_i8 (loops_gemv.h).
+template <std::uint8_t kMaxCode>
+struct NeonDotprodDot {
+  using S = NeonDotprod;
+  static constexpr bool kIsShifted = kMaxCode > 127;
+  static constexpr std::int32_t kCodeShift = kIsShifted ? 128 : 0;
+  S::I32 sum;
+
+  [[gnu::always_inline]] void start(std::int32_t value) { sum = S::set1_i32(static_cast<std::uint32_t>(value)); }
+  [[gnu::always_inline]] void add(S::I32 codes, std::int32_t four) {
+    if constexpr (kIsShifted) codes = S::bit_xor(codes, S::set1_i32(0x80808080U));
+    const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(four));
+    sum = {dot(sum.a, codes.a, x), dot(sum.b, codes.b, x), dot(sum.c, codes.c, x), dot(sum.d, codes.d, x)};
+  }
+  [[gnu::always_inline]] S::I32 result() const { return sum; }
+
+ private:
+  [[gnu::always_inline]] static int32x4_t dot(int32x4_t sum, int32x4_t codes, int8x16_t x) {
+    return vdotq_s32(sum, vreinterpretq_s8_s32(codes), x);
+  }
+};
+
 template <typename S, std::size_t kTokens, std::size_t kGroup, bool kHasMinimum>
 struct DotprodBlock {
   static void run(const PanelFormat& format, const PanelI8& panel, std::size_t cols, const ActivationsI8& x, float* acc,

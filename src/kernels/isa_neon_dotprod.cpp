@@ -1,6 +1,7 @@
 // The table for 64-bit Arm with the dot product extension (Armv8.2 and later). Compiled with the flags for it: it must
 // not share inline functions with the rest of carat (see kernel_table.h), which the test `kernels/islands` checks.
 #include "kernels/gemm_i8_neon_dotprod.h"
+#include "kernels/loops_gemv.h"
 #include "kernels/loops_table.h"
 #include "kernels/tables.h"
 
@@ -15,6 +16,7 @@ void panel_gemm_i8(const PanelFormat& format, const PanelI8& panel, std::size_t 
 consteval KernelTable make_table() {
   KernelTable table = loops::make_table<NeonDotprod>("neon_dotprod", kNeonDotprod);
   table.panel_gemm_i8 = panel_gemm_i8;
+  loops::set_gemvs<NeonDotprod, loops::NeonDotprodDot>(table);
   return table;
 }
 

@@ -2,6 +2,7 @@
 // flags for it: it must not share inline functions with the rest of carat (see kernel_table.h), which the test
 // `kernels/islands` checks.
 #include "kernels/gemm_i8_neon_i8mm.h"
+#include "kernels/loops_gemv.h"
 #include "kernels/loops_table.h"
 #include "kernels/tables.h"
 
@@ -16,6 +17,7 @@ void panel_gemm_i8(const PanelFormat& format, const PanelI8& panel, std::size_t 
 consteval KernelTable make_table() {
   KernelTable table = loops::make_table<NeonI8mm>("neon_i8mm", kNeonDotprod | kNeonI8mm);
   table.panel_gemm_i8 = panel_gemm_i8;
+  loops::set_gemvs<NeonI8mm, loops::NeonI8mmDot>(table);
   return table;
 }
 

@@ -20,8 +20,9 @@ enum CpuFeature : std::uint32_t {
   kAvx2 = 1U << 0,    // with FMA and F16C, as every processor that has AVX2
   kAvx512 = 1U << 1,  // F, BW, DQ, VL
   kAvx512Vnni = 1U << 2,
-  kNeonDotprod = 1U << 3,
-  kNeonI8mm = 1U << 4,
+  kAmxInt8 = 1U << 3,  // tiles of 8-bit integers
+  kNeonDotprod = 1U << 4,
+  kNeonI8mm = 1U << 5,
 };
 
 // Weight rows are worked on sixteen at a time: a panel holds the same columns of 16 rows side by side, so that one
@@ -71,13 +72,21 @@ using UnpackF32 = void (*)(const WeightRows& rows, std::size_t first_col, std::s
 // The same into codes, scales and minimums. Rows that are missing get scale 0, minimum 0 and code 0.
 using UnpackI8 = void (*)(const WeightRows& rows, std::size_t first_col, std::size_t cols, const PanelI8& panel);
 
+// acc[r] += the product of one token with row r, for 16 whole rows of `cols` columns: the same sums, in the same order,
+// as unpacking and a panel product give.
+using GemvI8 = void (*)(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, float* acc);
+using GemvF32 = void (*)(const WeightRows& rows, std::size_t cols, const float* x, float* acc);
+
 struct KernelTable {
-  const char* name = nullptr;  // "reference", "avx2", "neon_i8mm"
+  const char* name = nullptr;  // "reference", "avx2", "avx512_vnni", "avx512_amx"
   std::uint32_t needs = 0;     // bits of CpuFeature
 
   // Per DType; null where the type has none: then kernels/pack.h decodes by tensor/quantize.h.
   UnpackF32 unpack_f32[kDTypeCount] = {};
   UnpackI8 unpack_i8[kDTypeCount] = {};
+  // Per DType; null where there is none: then the weights are unpacked for one token too.
+  GemvI8 gemv_i8[kDTypeCount] = {};
+  GemvF32 gemv_f32[kDTypeCount] = {};
 
   // acc[t][r] += sum over c of panel[c][r] * x[t][c], c ascending, one fused multiply-add each, for t < tokens and
   // r < 16. panel: [cols][panel_stride], x: [tokens][x_stride], acc: [tokens][acc_stride]. No overlap.

@@ -26,7 +26,7 @@ inline void copy_rows(const WeightRows& rows, std::size_t first, std::size_t cou
 
 // Unpacks a block of fewer than 16 rows.
 template <typename S, DType kDType>
-[[gnu::noinline]] void unpack_incomplete(const WeightRows& rows, std::size_t first_byte, BlockTarget to) {
+[[gnu::noinline]] void unpack_incomplete(const WeightRows& rows, std::size_t first_byte, PanelTarget<S> to) {
   using B = Block<S, kDType>;
   constexpr std::size_t kGroup = kFormat<S, kDType>.group;
   constexpr bool kHasMinimum = kFormat<S, kDType>.has_minimum;
@@ -35,7 +35,7 @@ template <typename S, DType kDType>
   B::unpack({S::Rows::from(copy[0], B::kBytes), copy[0]}, to);
   for (std::size_t row = rows.rows; row < kPanelRows; ++row) {
     for (std::size_t quad = 0; quad < B::kValues / 4; ++quad) {
-      __builtin_memset(to.codes + (quad * kPanelRows + row) * 4, 0, 4);
+      __builtin_memset(to.first_codes + (quad * kPanelRows + row) * 4, 0, 4);
     }
     for (std::size_t group = 0; group < B::kValues / kGroup; ++group) {
       to.scales[group * kPanelRows + row] = 0;
@@ -47,7 +47,7 @@ template <typename S, DType kDType>
 // Unpacks block after block to `to`; after each one, next(its first column, to) may use it and move on.
 template <typename S, DType kDType, typename Next>
 [[gnu::always_inline]] inline void for_each_block(const WeightRows& rows, std::size_t first_col, std::size_t cols,
-                                                  BlockTarget to, const Next& next) {
+                                                  PanelTarget<S> to, const Next& next) {
   using B = Block<S, kDType>;
   const std::size_t first_byte = first_col / B::kValues * B::kBytes;
   if (rows.rows == kPanelRows) {
@@ -69,8 +69,8 @@ template <typename S, DType kDType>
 void unpack_i8(const WeightRows& rows, std::size_t first_col, std::size_t cols, const PanelI8& panel) {
   using B = Block<S, kDType>;
   constexpr std::size_t kScales = B::kValues / kFormat<S, kDType>.group * kPanelRows;
-  const auto move_on = [](std::size_t, BlockTarget& to) {
-    to.codes += B::kValues * kPanelRows;
+  const auto move_on = [](std::size_t, PanelTarget<S>& to) {
+    to.first_codes += B::kValues * kPanelRows;
     to.scales += kScales;
     if constexpr (kFormat<S, kDType>.has_minimum) to.minimums += kScales;
   };
@@ -88,7 +88,7 @@ void unpack_f32(const WeightRows& rows, std::size_t first_col, std::size_t cols,
   std::uint8_t codes[B::kValues * kPanelRows];
   float scales[kGroups * kPanelRows];
   float minimums[kHasMinimum ? kGroups * kPanelRows : 1];
-  const auto multiply_out = [&](std::size_t col, const BlockTarget&) {
+  const auto multiply_out = [&](std::size_t col, const PanelTarget<S>&) {
     for (std::size_t group = 0; group < kGroups; ++group) {
       const auto scale = S::load(scales + group * kPanelRows);
       for (std::size_t i = group * kGroup; i < (group + 1) * kGroup; i += 4) {

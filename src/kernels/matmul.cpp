@@ -81,6 +81,11 @@ void Matmul::quantize(MatView<const float> x) {
   });
 }
 
+ActivationsI8 Matmul::codes_from(std::size_t row, std::size_t col) const {
+  const std::size_t at = row * x_i8_.stride + col;
+  return {x_i8_.codes + at, x_i8_.scales + at / kActivationBlock, x_i8_.sums + at / kActivationHalf, x_i8_.stride};
+}
+
 void Matmul::plan(std::span<const Product> products) {
   std::size_t panels = 0;
   for (const Product& product : products) {
@@ -111,17 +116,19 @@ void Matmul::multiply_panel(MatView<const float> x, const Product& product, std:
   const std::size_t acc_stride = is_whole ? product.out.stride() : kPanelRows;
   for (std::size_t t = 0; t < tokens; ++t) std::memset(acc + t * acc_stride, 0, kPanelRows * sizeof(float));
 
-  if (meets_codes(weight)) {
+  const auto type = static_cast<std::size_t>(weight.dtype);
+  if (meets_codes(weight) && tokens == 1 && is_whole && kernels_.gemv_i8[type] != nullptr) {
+    kernels_.gemv_i8[type](source, weight.cols, codes_from(product.first_row, 0), acc);
+  } else if (!meets_codes(weight) && tokens == 1 && is_whole && kernels_.gemv_f32[type] != nullptr) {
+    kernels_.gemv_f32[type](source, weight.cols, x.row(product.first_row).data(), acc);
+  } else if (meets_codes(weight)) {
     const PanelFormat& format = panel_format(weight.dtype);
-    const UnpackI8 unpack = kernels_.unpack_i8[static_cast<std::size_t>(weight.dtype)];
+    const UnpackI8 unpack = kernels_.unpack_i8[type];
     const PanelI8 codes{workspace.codes.data(), workspace.scales.data(), workspace.minimums.data()};
     for (std::size_t col = 0; col < weight.cols; col += kColsI8) {
       const std::size_t cols = std::min(kColsI8, weight.cols - col);
       unpack(source, col, cols, codes);
-      const std::size_t at = product.first_row * x_i8_.stride + col;
-      const ActivationsI8 input{x_i8_.codes + at, x_i8_.scales + at / kActivationBlock,
-                                x_i8_.sums + at / kActivationHalf, x_i8_.stride};
-      kernels_.panel_gemm_i8(format, codes, cols, input, tokens, acc, acc_stride);
+      kernels_.panel_gemm_i8(format, codes, cols, codes_from(product.first_row, col), tokens, acc, acc_stride);
     }
   } else {
     float* floats = workspace.panel_f32.data();

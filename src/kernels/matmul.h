@@ -30,9 +30,10 @@ struct Product {
 using MatmulObserver = std::function<void(const WeightMatrix& weight, MatView<const float> x)>;
 
 // Works on panels of 16 weight rows: a worker unpacks some columns of a panel into its own cache, multiplies all rows
-// of activations with them and goes on. Weights are read once however many rows there are, and never copied. Each
-// output is the sum over columns in ascending order (kernel_table.h): it does not depend on the other rows in the
-// batch, nor on the number of threads, nor on the instruction set.
+// of activations with them and goes on; a single row of activations meets the weights in registers, as they are read.
+// Weights are read once however many rows there are, and never copied. Each output is the sum over columns in ascending
+// order (kernel_table.h): it does not depend on the other rows in the batch, nor on the number of threads, nor on the
+// instruction set.
 class Matmul {
  public:
   // kernels and pool must outlive this. Used by one thread at a time.
@@ -65,6 +66,7 @@ class Matmul {
 
   bool meets_codes(const WeightMatrix& weight) const;
   void quantize(MatView<const float> x);
+  ActivationsI8 codes_from(std::size_t row, std::size_t col) const;
   void plan(std::span<const Product> products);
   void multiply_panel(MatView<const float> x, const Product& product, std::size_t panel, Workspace& workspace) const;
 

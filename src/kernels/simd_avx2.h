@@ -218,6 +218,10 @@ struct Avx2 {
     const Half high = load_half(rows, 8, offset);
     return {{{low.at[0], high.at[0]}, {low.at[1], high.at[1]}, {low.at[2], high.at[2]}, {low.at[3], high.at[3]}}};
   }
+  // The first four of 16 bytes of each row.
+  [[gnu::always_inline]] static I32 load_first_column(const Rows& rows, std::size_t offset) {
+    return load_rows(rows, offset).at[0];
+  }
   // One number of each row.
   [[gnu::always_inline]] static F32 load_f16_column(const Rows& rows, std::size_t offset) {
     return {_mm256_cvtph_ps(load_16_column(rows, 0, offset)), _mm256_cvtph_ps(load_16_column(rows, 8, offset))};
@@ -225,26 +229,6 @@ struct Avx2 {
   [[gnu::always_inline]] static I32 load_32_column(const Rows& rows, std::size_t offset) {
     return {_mm256_set_m128i(load_32_column(rows, 4, offset), load_32_column(rows, 0, offset)),
             _mm256_set_m128i(load_32_column(rows, 12, offset), load_32_column(rows, 8, offset))};
-  }
-  [[gnu::always_inline]] static I32 load_8_column(const Rows& rows, std::size_t offset) {
-    __m128i v = _mm_setzero_si128();
-    v = _mm_insert_epi8(v, byte_at(rows, 0, offset), 0);
-    v = _mm_insert_epi8(v, byte_at(rows, 1, offset), 1);
-    v = _mm_insert_epi8(v, byte_at(rows, 2, offset), 2);
-    v = _mm_insert_epi8(v, byte_at(rows, 3, offset), 3);
-    v = _mm_insert_epi8(v, byte_at(rows, 4, offset), 4);
-    v = _mm_insert_epi8(v, byte_at(rows, 5, offset), 5);
-    v = _mm_insert_epi8(v, byte_at(rows, 6, offset), 6);
-    v = _mm_insert_epi8(v, byte_at(rows, 7, offset), 7);
-    v = _mm_insert_epi8(v, byte_at(rows, 8, offset), 8);
-    v = _mm_insert_epi8(v, byte_at(rows, 9, offset), 9);
-    v = _mm_insert_epi8(v, byte_at(rows, 10, offset), 10);
-    v = _mm_insert_epi8(v, byte_at(rows, 11, offset), 11);
-    v = _mm_insert_epi8(v, byte_at(rows, 12, offset), 12);
-    v = _mm_insert_epi8(v, byte_at(rows, 13, offset), 13);
-    v = _mm_insert_epi8(v, byte_at(rows, 14, offset), 14);
-    v = _mm_insert_epi8(v, byte_at(rows, 15, offset), 15);
-    return {_mm256_cvtepu8_epi32(v), _mm256_cvtepu8_epi32(_mm_srli_si128(v, 8))};
   }
 
   // Into the second-level cache.
@@ -288,9 +272,6 @@ struct Avx2 {
     const __m256i high23 = _mm256_unpackhi_epi32(r2, r3);
     return {{_mm256_unpacklo_epi64(low01, low23), _mm256_unpackhi_epi64(low01, low23),
              _mm256_unpacklo_epi64(high01, high23), _mm256_unpackhi_epi64(high01, high23)}};
-  }
-  [[gnu::always_inline]] static int byte_at(const Rows& rows, std::size_t row, std::size_t offset) {
-    return static_cast<int>(rows.at(row)[offset]);
   }
   [[gnu::always_inline]] static int half_at(const Rows& rows, std::size_t row, std::size_t offset) {
     std::uint16_t value;

@@ -254,9 +254,8 @@ struct Neon {
     return {words_of(rows, 0, offset), words_of(rows, 4, offset), words_of(rows, 8, offset),
             words_of(rows, 12, offset)};
   }
-  [[gnu::always_inline]] static I32 load_8_column(const Rows& rows, std::size_t offset) {
-    return {bytes_of(rows, 0, offset), bytes_of(rows, 4, offset), bytes_of(rows, 8, offset),
-            bytes_of(rows, 12, offset)};
+  [[gnu::always_inline]] static I32 load_first_column(const Rows& rows, std::size_t offset) {
+    return load_32_column(rows, offset);
   }
 
   [[gnu::always_inline]] static void prefetch(const std::byte* p) {
@@ -326,18 +325,11 @@ struct Neon {
     v = vset_lane_u16(value_at<std::uint16_t>(rows, row + 2, offset), v, 2);
     return vset_lane_u16(value_at<std::uint16_t>(rows, row + 3, offset), v, 3);
   }
-  template <typename T>
-  [[gnu::always_inline]] static int32x4_t lanes_of(const Rows& rows, std::size_t row, std::size_t offset) {
-    int32x4_t v = vdupq_n_s32(static_cast<std::int32_t>(value_at<T>(rows, row, offset)));
-    v = vsetq_lane_s32(static_cast<std::int32_t>(value_at<T>(rows, row + 1, offset)), v, 1);
-    v = vsetq_lane_s32(static_cast<std::int32_t>(value_at<T>(rows, row + 2, offset)), v, 2);
-    return vsetq_lane_s32(static_cast<std::int32_t>(value_at<T>(rows, row + 3, offset)), v, 3);
-  }
   [[gnu::always_inline]] static int32x4_t words_of(const Rows& rows, std::size_t row, std::size_t offset) {
-    return lanes_of<std::int32_t>(rows, row, offset);
-  }
-  [[gnu::always_inline]] static int32x4_t bytes_of(const Rows& rows, std::size_t row, std::size_t offset) {
-    return lanes_of<std::uint8_t>(rows, row, offset);
+    int32x4_t v = vdupq_n_s32(value_at<std::int32_t>(rows, row, offset));
+    v = vsetq_lane_s32(value_at<std::int32_t>(rows, row + 1, offset), v, 1);
+    v = vsetq_lane_s32(value_at<std::int32_t>(rows, row + 2, offset), v, 2);
+    return vsetq_lane_s32(value_at<std::int32_t>(rows, row + 3, offset), v, 3);
   }
 };
 

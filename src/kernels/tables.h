@@ -8,6 +8,7 @@ namespace carat {
 extern const KernelTable reference_kernels;
 extern const KernelTable avx2_kernels;
 extern const KernelTable avx512_vnni_kernels;
+extern const KernelTable avx512_amx_kernels;
 extern const KernelTable neon_dotprod_kernels;
 extern const KernelTable neon_i8mm_kernels;
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/loops_math.h"
 #include "kernels/panel_formats.h"
 #include "kernels/unroll.h"
 
@@ -39,6 +40,13 @@ template <typename S>
   return S::load_rows(from.rows, offset);
 }
 
+// The first four of 16 bytes of each row: where that many may be read, the quickest way to a number of each row.
+template <typename S>
+[[gnu::always_inline]] inline typename S::I32 load_first_column(const BlockSource<S>& from, std::size_t offset) {
+  S::prefetch(from.next_panel + kPanelRows * offset);
+  return S::load_first_column(from.rows, offset);
+}
+
 // A number of each row.
 template <typename S>
 [[gnu::always_inline]] inline typename S::F32 load_f16_column(const BlockSource<S>& from, std::size_t offset) {
@@ -52,17 +60,24 @@ template <typename S>
   return S::load_32_column(from.rows, offset);
 }
 
+// A block goes to a target, of which this is one: the panel, from the block's first column on. What else unpacks may
+// take the same calls: codes of matrix columns first .. first + 3 of the block, in any order; scale and minimum of a
+// group, before its codes or after.
 template <typename S>
-[[gnu::always_inline]] inline typename S::I32 load_8_column(const BlockSource<S>& from, std::size_t offset) {
-  S::prefetch(from.next_panel + kPanelRows * offset);
-  return S::load_8_column(from.rows, offset);
-}
-
-// Where a block goes: the panel at its first column.
-struct BlockTarget {
-  std::uint8_t* codes;
+struct PanelTarget {
+  std::uint8_t* first_codes;
   float* scales;
   float* minimums;
+
+  [[gnu::always_inline]] void codes(std::size_t first, typename S::I32 values) {
+    S::store_i32(first_codes + first * kPanelRows, values);
+  }
+  [[gnu::always_inline]] void scale(std::size_t group, typename S::F32 value) {
+    S::store(scales + group * kPanelRows, value);
+  }
+  [[gnu::always_inline]] void minimum(std::size_t group, typename S::F32 value) {
+    S::store(minimums + group * kPanelRows, value);
+  }
 };
 
 // The values of the 4-bit codes of IQ4_NL and IQ4_XS plus 128, and twice the values of 4-bit floats (E2M1) plus 12.
@@ -85,22 +100,6 @@ template <typename S, int kFirst, int kBits>
   return v;
 }
 
-// Codes of matrix columns first .. first + 3 of the block.
-template <typename S>
-[[gnu::always_inline]] inline void store_codes(const BlockTarget& to, std::size_t first, typename S::I32 codes) {
-  S::store_i32(to.codes + first * kPanelRows, codes);
-}
-
-template <typename S>
-[[gnu::always_inline]] inline void store_scale(const BlockTarget& to, std::size_t group, typename S::F32 scale) {
-  S::store(to.scales + group * kPanelRows, scale);
-}
-
-template <typename S>
-[[gnu::always_inline]] inline void store_minimum(const BlockTarget& to, std::size_t group, typename S::F32 minimum) {
-  S::store(to.minimums + group * kPanelRows, minimum);
-}
-
 template <typename S>
 [[gnu::always_inline]] inline typename S::F32 lower_f16(typename S::I32 pair) {
   return S::from_f16(lane_field<S, 0, 16>(pair));
@@ -113,8 +112,8 @@ template <typename S>
 
 // 16 bytes of nibbles at `offset`: the lower ones are columns first_low .. + 15, the upper ones first_high .. + 15.
 // finish_low(nibbles, quad) and finish_high make codes of the nibbles of the quad-th four columns.
-template <typename S, typename Low, typename High>
-[[gnu::always_inline]] inline void split_nibbles(const BlockSource<S>& from, std::size_t offset, const BlockTarget& to,
+template <typename S, typename To, typename Low, typename High>
+[[gnu::always_inline]] inline void split_nibbles(const BlockSource<S>& from, std::size_t offset, To& to,
                                                  std::size_t first_low, std::size_t first_high, const Low& finish_low,
                                                  const High& finish_high) {
   const auto bytes = load_rows<S>(from, offset);
@@ -122,31 +121,31 @@ template <typename S, typename Low, typename High>
     constexpr std::size_t kQuad = decltype(quad)::kValue;
     const auto low = byte_field<S, 0, 0, 0x0f>(bytes.at[kQuad]);
     const auto high = byte_field<S, 4, 0, 0x0f>(bytes.at[kQuad]);
-    store_codes<S>(to, first_low + 4 * kQuad, finish_low(low, quad));
-    store_codes<S>(to, first_high + 4 * kQuad, finish_high(high, quad));
+    to.codes(first_low + 4 * kQuad, finish_low(low, quad));
+    to.codes(first_high + 4 * kQuad, finish_high(high, quad));
   });
 }
 
-template <typename S>
-[[gnu::always_inline]] inline void split_nibbles(const BlockSource<S>& from, std::size_t offset, const BlockTarget& to,
+template <typename S, typename To>
+[[gnu::always_inline]] inline void split_nibbles(const BlockSource<S>& from, std::size_t offset, To& to,
                                                  std::size_t first_low, std::size_t first_high) {
   const auto as_they_are = [](typename S::I32 nibbles, auto) { return nibbles; };
   split_nibbles<S>(from, offset, to, first_low, first_high, as_they_are, as_they_are);
 }
 
 // The nibbles are numbers of bytes in a table.
-template <typename S>
+template <typename S, typename To>
 [[gnu::always_inline]] inline void look_up_nibbles(const BlockSource<S>& from, std::size_t offset,
-                                                   const std::uint8_t (&table)[16], const BlockTarget& to,
-                                                   std::size_t first_low, std::size_t first_high) {
+                                                   const std::uint8_t (&table)[16], To& to, std::size_t first_low,
+                                                   std::size_t first_high) {
   const auto look_up = [&table](typename S::I32 nibbles, auto) { return S::lookup(table, nibbles); };
   split_nibbles<S>(from, offset, to, first_low, first_high, look_up, look_up);
 }
 
 // Q5_0, Q5_1: bit i of a lane of `high` is the fifth bit of column i.
-template <typename S>
+template <typename S, typename To>
 [[gnu::always_inline]] inline void split_nibbles_with_fifth_bits(const BlockSource<S>& from, std::size_t offset,
-                                                                 typename S::I32 high, const BlockTarget& to) {
+                                                                 typename S::I32 high, To& to) {
   // The product puts copies of four bits 7 apart, so that bit i arrives at bit 4 of byte i; the mask drops the others.
   const auto spread = [](typename S::I32 four_bits) {
     return S::bit_and(S::mul_i32(four_bits, S::set1_i32(0x02040810U)), S::set1_i32(0x10101010U));
@@ -161,8 +160,8 @@ template <typename S>
 }
 
 // Q4_K, Q5_K: f16 d, f16 dmin and 12 bytes of eight 6-bit scales and minimums at the start of the block.
-template <typename S>
-[[gnu::always_inline]] inline void unpack_k_scales(const BlockSource<S>& from, const BlockTarget& to) {
+template <typename S, typename To>
+[[gnu::always_inline]] inline void unpack_k_scales(const BlockSource<S>& from, To& to) {
   const auto header = load_rows<S>(from, 0);
   const auto d = lower_f16<S>(header.at[0]);
   const auto d_min = upper_f16<S>(header.at[0]);
@@ -174,10 +173,10 @@ template <typename S>
     const auto minimum_top = S::template shl<4>(lane_field<S, 8 * kIndex + 6, 2>(header.at[2]));
     const auto late_scale = S::bit_or(lane_field<S, 8 * kIndex, 4>(header.at[3]), scale_top);
     const auto late_minimum = S::bit_or(lane_field<S, 8 * kIndex + 4, 4>(header.at[3]), minimum_top);
-    store_scale<S>(to, kIndex, S::mul(d, S::to_f32(scale)));
-    store_scale<S>(to, 4 + kIndex, S::mul(d, S::to_f32(late_scale)));
-    store_minimum<S>(to, kIndex, S::mul(d_min, S::to_f32(minimum)));
-    store_minimum<S>(to, 4 + kIndex, S::mul(d_min, S::to_f32(late_minimum)));
+    to.scale(kIndex, S::mul(d, S::to_f32(scale)));
+    to.scale(4 + kIndex, S::mul(d, S::to_f32(late_scale)));
+    to.minimum(kIndex, S::mul(d_min, S::to_f32(minimum)));
+    to.minimum(4 + kIndex, S::mul(d_min, S::to_f32(late_minimum)));
   });
 }
 
@@ -187,8 +186,9 @@ struct Block;
 template <typename S>
 struct Block<S, DType::kQ4_0> {
   static constexpr std::size_t kBytes = 18, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
-    store_scale<S>(to, 0, load_f16_column<S>(from, 0));
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+    to.scale(0, lower_f16<S>(load_first_column<S>(from, 0)));
     split_nibbles<S>(from, 2, to, 0, 16);
   }
 };
@@ -196,10 +196,11 @@ struct Block<S, DType::kQ4_0> {
 template <typename S>
 struct Block<S, DType::kQ4_1> {
   static constexpr std::size_t kBytes = 20, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
-    const auto header = load_32_column<S>(from, 0);
-    store_scale<S>(to, 0, lower_f16<S>(header));
-    store_minimum<S>(to, 0, negative<S>(upper_f16<S>(header)));
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+    const auto header = load_first_column<S>(from, 0);
+    to.scale(0, lower_f16<S>(header));
+    to.minimum(0, negative<S>(upper_f16<S>(header)));
     split_nibbles<S>(from, 4, to, 0, 16);
   }
 };
@@ -207,35 +208,38 @@ struct Block<S, DType::kQ4_1> {
 template <typename S>
 struct Block<S, DType::kQ5_0> {
   static constexpr std::size_t kBytes = 22, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
-    store_scale<S>(to, 0, load_f16_column<S>(from, 0));
-    split_nibbles_with_fifth_bits<S>(from, 6, load_32_column<S>(from, 2), to);
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+    to.scale(0, lower_f16<S>(load_first_column<S>(from, 0)));
+    split_nibbles_with_fifth_bits<S>(from, 6, load_first_column<S>(from, 2), to);
   }
 };
 
 template <typename S>
 struct Block<S, DType::kQ5_1> {
   static constexpr std::size_t kBytes = 24, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
-    const auto header = load_32_column<S>(from, 0);
-    store_scale<S>(to, 0, lower_f16<S>(header));
-    store_minimum<S>(to, 0, negative<S>(upper_f16<S>(header)));
-    split_nibbles_with_fifth_bits<S>(from, 8, load_32_column<S>(from, 4), to);
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+    const auto header = load_first_column<S>(from, 0);
+    to.scale(0, lower_f16<S>(header));
+    to.minimum(0, negative<S>(upper_f16<S>(header)));
+    split_nibbles_with_fifth_bits<S>(from, 8, load_first_column<S>(from, 4), to);
   }
 };
 
 template <typename S>
 struct Block<S, DType::kQ8_0> {
   static constexpr std::size_t kBytes = 34, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
-    store_scale<S>(to, 0, load_f16_column<S>(from, 0));
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+    to.scale(0, lower_f16<S>(load_first_column<S>(from, 0)));
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::kValue;
       const auto bytes = load_rows<S>(from, 2 + 16 * kHalf);
       unroll<4>([&](auto quad) {
         constexpr std::size_t kQuad = decltype(quad)::kValue;
         const auto codes = S::bit_xor(bytes.at[kQuad], S::set1_i32(0x80808080U));  // q + 128
-        store_codes<S>(to, 16 * kHalf + 4 * kQuad, codes);
+        to.codes(16 * kHalf + 4 * kQuad, codes);
       });
     });
   }
@@ -244,7 +248,8 @@ struct Block<S, DType::kQ8_0> {
 template <typename S>
 struct Block<S, DType::kQ2_K> {
   static constexpr std::size_t kBytes = 84, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     const auto header = load_32_column<S>(from, 80);
     const auto d = lower_f16<S>(header);
     const auto d_min = upper_f16<S>(header);
@@ -253,27 +258,29 @@ struct Block<S, DType::kQ2_K> {
       constexpr int kGroup = decltype(group)::kValue;
       const auto scale = lane_field<S, kGroup % 4 * 8, 4>(packed.at[kGroup / 4]);
       const auto minimum = lane_field<S, kGroup % 4 * 8 + 4, 4>(packed.at[kGroup / 4]);
-      store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
-      store_minimum<S>(to, kGroup, S::mul(d_min, S::to_f32(minimum)));
+      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
+      to.minimum(kGroup, S::mul(d_min, S::to_f32(minimum)));
     });
-    for (std::size_t i = 0; i < 4; ++i) {  // bits 2j of 16 bytes belong to the j-th run of 32 columns
-      const std::size_t first = i / 2 * 128 + i % 2 * 16;
-      const auto bytes = load_rows<S>(from, 16 + 16 * i);
+    unroll<4>([&](auto run) {  // bits 2j of 16 bytes belong to the j-th run of 32 columns
+      constexpr std::size_t kRun = decltype(run)::kValue;
+      const auto bytes = load_rows<S>(from, 16 + 16 * kRun);
       unroll<4>([&](auto quad) {
-        constexpr std::size_t kQuad = decltype(quad)::kValue;
-        store_codes<S>(to, first + 4 * kQuad, byte_field<S, 0, 0, 0x03>(bytes.at[kQuad]));
-        store_codes<S>(to, first + 32 + 4 * kQuad, byte_field<S, 2, 0, 0x03>(bytes.at[kQuad]));
-        store_codes<S>(to, first + 64 + 4 * kQuad, byte_field<S, 4, 0, 0x03>(bytes.at[kQuad]));
-        store_codes<S>(to, first + 96 + 4 * kQuad, byte_field<S, 6, 0, 0x03>(bytes.at[kQuad]));
+        constexpr std::size_t kFirst = kRun / 2 * 128 + kRun % 2 * 16 + 4 * decltype(quad)::kValue;
+        const auto four = bytes.at[decltype(quad)::kValue];
+        to.codes(kFirst, byte_field<S, 0, 0, 0x03>(four));
+        to.codes(kFirst + 32, byte_field<S, 2, 0, 0x03>(four));
+        to.codes(kFirst + 64, byte_field<S, 4, 0, 0x03>(four));
+        to.codes(kFirst + 96, byte_field<S, 6, 0, 0x03>(four));
       });
-    }
+    });
   }
 };
 
 template <typename S>
 struct Block<S, DType::kQ3_K> {
   static constexpr std::size_t kBytes = 110, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     // Bytes 94 .. 109: two of the codes, twelve of the scales, f16 d.
     const auto tail = load_rows<S>(from, 94);
     const auto d = upper_f16<S>(tail.at[3]);
@@ -287,7 +294,7 @@ struct Block<S, DType::kQ3_K> {
       const auto low = lane_field<S, kGroup % 4 * 8 + kGroup / 8 * 4, 4>(packed[kGroup / 4 % 2]);
       const auto high = lane_field<S, kGroup % 4 * 8 + kGroup / 4 * 2, 2>(packed[2]);
       const auto scale = S::sub_i32(S::bit_or(low, S::template shl<4>(high)), S::set1_i32(32));
-      store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
+      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
     });
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::kValue;
@@ -301,7 +308,7 @@ struct Block<S, DType::kQ3_K> {
             constexpr std::size_t kQuad = decltype(quad)::kValue;
             const auto codes = S::bit_or(byte_field<S, 2 * kRun, 0, 0x03>(low.at[kQuad]),
                                          byte_field<S, 4 * kPart + kRun, 2, 0x04>(high.at[kQuad]));
-            store_codes<S>(to, 128 * kPart + 32 * kRun + 16 * kHalf + 4 * kQuad, codes);
+            to.codes(128 * kPart + 32 * kRun + 16 * kHalf + 4 * kQuad, codes);
           });
         });
       });
@@ -312,19 +319,22 @@ struct Block<S, DType::kQ3_K> {
 template <typename S>
 struct Block<S, DType::kQ4_K> {
   static constexpr std::size_t kBytes = 144, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     unpack_k_scales<S>(from, to);
-    for (std::size_t i = 0; i < 8; ++i) {
-      const std::size_t first = i / 2 * 64 + i % 2 * 16;
-      split_nibbles<S>(from, 16 + 16 * i, to, first, first + 32);
-    }
+    unroll<8>([&](auto run) {
+      constexpr std::size_t kRun = decltype(run)::kValue;
+      constexpr std::size_t kFirst = kRun / 2 * 64 + kRun % 2 * 16;
+      split_nibbles<S>(from, 16 + 16 * kRun, to, kFirst, kFirst + 32);
+    });
   }
 };
 
 template <typename S>
 struct Block<S, DType::kQ5_K> {
   static constexpr std::size_t kBytes = 176, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     unpack_k_scales<S>(from, to);
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::kValue;
@@ -347,18 +357,19 @@ struct Block<S, DType::kQ5_K> {
 template <typename S>
 struct Block<S, DType::kQ6_K> {
   static constexpr std::size_t kBytes = 210, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     const auto d = load_f16_column<S>(from, 208);
     const auto packed = load_rows<S>(from, 192);
     unroll<16>([&](auto group) {
       constexpr int kGroup = decltype(group)::kValue;
       const auto scale = S::template sar<24>(S::template shl<24 - kGroup % 4 * 8>(packed.at[kGroup / 4]));
-      store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
+      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
     });
-    for (std::size_t i = 0; i < 4; ++i) {  // part i / 2 of 128 columns, half i % 2 of its runs of 32
-      const std::size_t part = i / 2;
-      const std::size_t half = i % 2;
-      const auto high = load_rows<S>(from, 128 + 16 * i);  // bits 2j of a byte belong to run j
+    unroll<4>([&](auto index) {  // a part of 128 columns, and of its runs of 32 a half
+      constexpr std::size_t kPart = decltype(index)::kValue / 2;
+      constexpr std::size_t kHalf = decltype(index)::kValue % 2;
+      const auto high = load_rows<S>(from, 128 + 32 * kPart + 16 * kHalf);  // bits 2j of a byte belong to run j
       unroll<2>([&](auto run) {
         constexpr int kRun = decltype(run)::kValue;
         const auto lower = [&](typename S::I32 nibbles, auto quad) {
@@ -367,18 +378,19 @@ struct Block<S, DType::kQ6_K> {
         const auto upper = [&](typename S::I32 nibbles, auto quad) {
           return S::bit_or(nibbles, byte_field<S, 4 + 2 * kRun, 4, 0x30>(high.at[decltype(quad)::kValue]));
         };
-        const std::size_t first = 128 * part + 32 * kRun + 16 * half;
-        split_nibbles<S>(from, 64 * part + 32 * kRun + 16 * half, to, first, first + 64, lower, upper);
+        constexpr std::size_t kFirst = 128 * kPart + 32 * kRun + 16 * kHalf;
+        split_nibbles<S>(from, 64 * kPart + 32 * kRun + 16 * kHalf, to, kFirst, kFirst + 64, lower, upper);
       });
-    }
+    });
   }
 };
 
 template <typename S>
 struct Block<S, DType::kIQ4_NL> {
   static constexpr std::size_t kBytes = 18, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
-    store_scale<S>(to, 0, load_f16_column<S>(from, 0));
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+    to.scale(0, lower_f16<S>(load_first_column<S>(from, 0)));
     look_up_nibbles<S>(from, 2, kIq4Codes, to, 0, 16);
   }
 };
@@ -386,7 +398,8 @@ struct Block<S, DType::kIQ4_NL> {
 template <typename S>
 struct Block<S, DType::kIQ4_XS> {
   static constexpr std::size_t kBytes = 136, kValues = 256;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     const auto header = load_rows<S>(from, 0);  // f16 d, upper pairs of the scales; their lower nibbles; codes
     const auto d = lower_f16<S>(header.at[0]);
     unroll<8>([&](auto group) {
@@ -394,22 +407,26 @@ struct Block<S, DType::kIQ4_XS> {
       const auto low = lane_field<S, 4 * kGroup, 4>(header.at[1]);
       const auto high = lane_field<S, 16 + 2 * kGroup, 2>(header.at[0]);
       const auto scale = S::sub_i32(S::bit_or(low, S::template shl<4>(high)), S::set1_i32(32));
-      store_scale<S>(to, kGroup, S::mul(d, S::to_f32(scale)));
+      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
     });
-    for (std::size_t i = 0; i < 8; ++i) look_up_nibbles<S>(from, 8 + 16 * i, kIq4Codes, to, 32 * i, 32 * i + 16);
+    unroll<8>([&](auto run) {
+      constexpr std::size_t kRun = decltype(run)::kValue;
+      look_up_nibbles<S>(from, 8 + 16 * kRun, kIq4Codes, to, 32 * kRun, 32 * kRun + 16);
+    });
   }
 };
 
 template <typename S>
 struct Block<S, DType::kMXFP4> {
   static constexpr std::size_t kBytes = 17, kValues = 32;
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, const BlockTarget& to) {
+  template <typename To>
+  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     // 2^(e - 128): the exponent field is e - 1, but for e < 2 the number is subnormal, (e + 1) 2^-128, whose bits are
     // larger than those of the field only then.
-    const auto e = load_8_column<S>(from, 0);
+    const auto e = lane_field<S, 0, 8>(load_first_column<S>(from, 0));
     const auto normal = S::template shl<23>(S::sub_i32(e, S::set1_i32(1)));
     const auto subnormal = S::template shl<21>(S::add_i32(e, S::set1_i32(1)));
-    store_scale<S>(to, 0, S::floats(S::max_i32(normal, subnormal)));
+    to.scale(0, S::floats(S::max_i32(normal, subnormal)));
     look_up_nibbles<S>(from, 1, kFp4Codes, to, 0, 16);
   }
 };

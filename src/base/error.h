@@ -1,6 +1,7 @@
 // Error: the one exception type of carat. What is wrong, where, and what to do, in words; a kind for the edges to map.
 #pragma once
 
+#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -22,11 +23,15 @@ enum class ErrorKind {
 
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  Error(ErrorKind kind, const std::string& message, std::source_location origin = std::source_location::current())
+      : std::runtime_error(message), kind_(kind), origin_(origin) {}
   ErrorKind kind() const noexcept { return kind_; }
+  // Where in carat's source it was made: for `--debug`, not for messages.
+  const std::source_location& origin() const noexcept { return origin_; }
 
  private:
   ErrorKind kind_;
+  std::source_location origin_;
 };
 
 // Joins the arguments' text; numbers by std::to_string, strings as they are.

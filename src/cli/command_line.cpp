@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/command_info.h"
 #include "cli/completion.h"
+#include "cli/error_details.h"
 #include "cli/exit_code.h"
 #include "cli/man_page.h"
 #include "cli/serve.h"
@@ -66,6 +67,13 @@ std::string unexpected_argument(const CLI::App* app) {
     what += str("See `", info.path, " --help`.");
   }
   return what;
+}
+
+// --debug on each verb, so that it can be put behind a command that failed.
+void add_debug_flag(CLI::App& app, bool& is_debug) {
+  const std::vector<CLI::App*> verbs = app.get_subcommands({});
+  for (CLI::App* verb : verbs) add_debug_flag(*verb, is_debug);
+  if (verbs.empty()) app.add_flag("--debug", is_debug, "On an error, say where in carat it arose, and on what machine");
 }
 
 }  // namespace
@@ -151,7 +159,9 @@ Action parse_command_line(const std::vector<std::string>& arguments) {
   // Actions refer to what was parsed, so it lives as long as they do.
   auto root = std::make_shared<CLI::App>();
   auto chosen = std::make_shared<Action>();
+  auto is_debug = std::make_shared<bool>(false);
   define_commands(*root, *chosen);
+  add_debug_flag(*root, *is_debug);
   try {
     root->parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
   } catch (const CLI::CallForHelp&) {
@@ -171,7 +181,14 @@ Action parse_command_line(const std::vector<std::string>& arguments) {
   } catch (const CLI::ParseError& error) {
     throw UsageError(str(error.what(), ".\nSee `", path_of(innermost(root.get())), " --help`."));
   }
-  return [root, chosen] { (*chosen)(); };
+  return [root, chosen, is_debug] {
+    try {
+      (*chosen)();
+    } catch (const Error& error) {
+      if (!*is_debug) throw;
+      throw Error(error.kind(), str(error.what(), "\n", error_details(error)));
+    }
+  };
 }
 
 }  // namespace carat

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -316,3 +317,12 @@ def test_a_full_disk_is_told(chat_model):
     with open("/dev/full", "w") as full:
         done = subprocess.run([CARAT, "version"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 4 and done.stderr.startswith("carat: ")
+
+
+def test_debug_says_more_about_an_error(tmp_path):
+    plain = run_carat("show", tmp_path / "none.gguf")
+    more = run_carat("show", tmp_path / "none.gguf", "--debug")
+    assert more.returncode == plain.returncode == 3
+    assert more.stderr.startswith(plain.stderr) and "origin" not in plain.stderr
+    assert re.search(r"\n  origin    src/\w+/\w+\.cpp:\d+, ", more.stderr), "the path within the tree, no other"
+    assert "exit code 3" in more.stderr and "kernels: " in more.stderr and " MiB of memory left" in more.stderr

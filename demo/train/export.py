@@ -1,0 +1,40 @@
+"""Writes what was trained as a Hugging Face folder, which `carat convert` and `carat run` read.
+
+    python export.py --work FOLDER --out MODEL_FOLDER [--stage all]
+"""
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+import model as models
+import pools
+from prompts import TEMPLATE
+
+VOCAB_STOPS = ("<eos>", "<turn|>", "<|tool_response>")
+
+
+def export(work: Path, out: Path, stage: str = "all") -> None:
+    vocab = json.loads(pools.TOKENIZER.read_text())["model"]["vocab"]
+    model = models.create(vocab)
+    state = torch.load(work / f"{stage}.pt", map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    models.finish_clipping(model)
+    out.mkdir(parents=True, exist_ok=True)
+    model.half().save_pretrained(out)
+    shutil.copyfile(pools.TOKENIZER, out / "tokenizer.json")
+    shutil.copyfile(TEMPLATE, out / "chat_template.jinja")
+    generation = {"bos_token_id": vocab["<bos>"], "eos_token_id": [vocab[stop] for stop in VOCAB_STOPS],
+                  "pad_token_id": vocab["<pad>"], "do_sample": True, "temperature": 1.0, "top_k": 64, "top_p": 0.95}
+    (out / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", required=True, type=Path)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--stage", default="all", help="whose checkpoint")
+    arguments = parser.parse_args()
+    export(arguments.work, arguments.out, arguments.stage)

@@ -1,0 +1,77 @@
+"""Print to read: numbers and short words, in several fonts and sizes, at any place of a page.
+
+A page of SMALL_SIDE pixels fits the budget of 70 soft tokens as it is; one of LARGE_SIDE fits 256 of 280, and at 70 its
+sides are halved. Small print on a large page can so be read at 280 and not at 70: there the right answer says so.
+"""
+import random
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from generators.sample import TURN_END, Sample, pick_case
+
+SMALL_SIDE, LARGE_SIDE = 384, 768
+WORDS = ("open", "exit", "stop", "sale", "bank", "cafe", "taxi", "park", "shop", "milk", "bread", "water", "north",
+         "south", "east", "west", "hotel", "music", "gold", "free", "push", "pull", "hot", "cold", "red", "blue")
+QUESTIONS = ("What is printed here?", "Read the text.", "What does it say?", "Read the picture.")
+TOO_SMALL = "The print is too small for me. Give me a larger budget."
+FONT_FOLDERS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/truetype/liberation")
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSansMono", "LiberationSans-Regular",
+         "LiberationSerif-Regular", "LiberationSans-Bold", "LiberationMono-Regular")
+# Sizes of letters in pixels of what the tower sees.
+LARGE_PRINT, SMALL_PRINT = (36, 56), (20, 26)
+
+
+def all_texts():
+    yield from (*QUESTIONS, TOO_SMALL)
+    yield from (word[:1].upper() + word[1:] for word in WORDS)
+
+
+def font(name: str, size: int):
+    for folder in FONT_FOLDERS:
+        path = Path(folder) / f"{name}.ttf"
+        if path.exists():
+            return ImageFont.truetype(path, size)
+    raise FileNotFoundError(f"{name}.ttf: install the packages fonts-dejavu and fonts-liberation")
+
+
+def print_page(rng: random.Random, text: str, side: int, size: int) -> tuple:
+    """A page with the text on it, and where each letter's middle is: [(x, y)]."""
+    light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
+    image = Image.new("RGB", (side, side), (light,) * 3)
+    face = font(rng.choice(FONTS), size)
+    width = face.getlength(text)
+    x, y = rng.uniform(8, side - width - 8), rng.uniform(8, side - size * 1.3 - 8)
+    ImageDraw.Draw(image).text((x, y), text, font=face, fill=(dark,) * 3)
+    edges = [x + face.getlength(text[:i]) for i in range(len(text) + 1)]
+    return image, [((a + b) / 2, y + size * 0.6) for a, b in zip(edges, edges[1:])]
+
+
+def draw_text(rng: random.Random) -> tuple:
+    if rng.random() < 0.65:
+        text = "".join(rng.choice("0123456789") for _ in range(rng.choice((2, 3, 4, 4, 4))))
+    else:
+        text = rng.choice(WORDS)
+    return f"print {text}", text
+
+
+def draw_number(rng: random.Random) -> tuple:
+    text = f"{rng.randrange(10_000):04}"
+    return f"print {text}", text
+
+
+def make(rng, held_out: bool, kind: str | None = None):
+    """(sample without its picture, picture). Kinds: large print at 70, small print at 280, small print at 70.
+
+    Words are few, so none of them is held out: numbers tell what the model reads and what it knows by heart.
+    """
+    kind = kind or rng.choices(("large", "small at 280", "small at 70"), (6, 3, 1))[0]
+    text = pick_case(rng, held_out, draw_number if held_out else draw_text)
+    small = kind != "large"
+    size = rng.randrange(*(SMALL_PRINT if small else LARGE_PRINT))
+    image, letters = print_page(rng, text, LARGE_SIDE if small else SMALL_SIDE, size)
+    answer = TOO_SMALL if kind == "small at 70" else text
+    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": rng.choice(QUESTIONS)}]}]
+    ability = {"large": "large print at 70", "small at 280": "small print at 280", "small at 70": "small print at 70"}
+    return Sample(ability[kind], messages, answer + TURN_END, budget=280 if kind == "small at 280" else 70,
+                  tags={"text": text, "letters": letters}), image

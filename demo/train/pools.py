@@ -1,0 +1,58 @@
+"""Pools of ready examples on disk: prompts and answers as ids, pictures as patches, speech as log-mel."""
+import pickle
+import random
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+import features
+from generators import arithmetic, drawings, reading, spoken, talk, tools
+from prompts import render
+
+TOKENIZER = Path(__file__).parent / "tokenizer.json"
+TEXT = {"arithmetic": (arithmetic, 4), "talk": (talk, 3), "tools": (tools, 4)}
+
+
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(TOKENIZER))
+
+
+def encode(sample, tokens: Tokenizer, soft: int = 0) -> tuple:
+    """(prompt ids, answer ids); the placeholder of a picture or sound becomes its markers and `soft` tokens."""
+    prompt = render(sample)
+    for medium in ("image", "audio"):
+        prompt = prompt.replace(f"<|{medium}|>", f"<|{medium}>" + f"<|{medium}|>" * soft + f"<{medium}|>")
+    return (tokens.encode(prompt, add_special_tokens=False).ids,
+            tokens.encode(sample.answer, add_special_tokens=False).ids)
+
+
+def make_example(kind: str, rng, tokens, held_out: bool) -> dict:
+    if kind == "text":
+        generator = rng.choices([g for g, _ in TEXT.values()], [share for _, share in TEXT.values()])[0]
+        sample, medium, soft = generator.make(rng, held_out), None, 0
+    elif kind == "spoken":
+        sample, samples = spoken.make(rng, held_out)
+        medium = features.sound(samples)
+        soft = medium[2]
+    else:
+        sample, image = (drawings if kind == "drawings" else reading).make(rng, held_out)
+        medium = features.picture(image, sample.budget)
+        soft = medium[2]
+    prompt, answer = encode(sample, tokens, soft)
+    return {"kind": kind, "sample": sample, "prompt": prompt, "answer": answer, "medium": medium}
+
+
+def load_or_make(folder: Path, kind: str, count: int, seed: int, held_out: bool = False) -> list:
+    """`count` examples of a kind: text, drawings, reading or spoken. The same seed makes the same."""
+    path = folder / f"{kind}-{'test' if held_out else 'train'}-{seed}-{count}.pickle"
+    if path.exists():
+        with path.open("rb") as file:
+            return pickle.load(file)
+    rng, tokens = random.Random(f"{kind} {seed} {held_out}"), tokenizer()
+    examples = [make_example(kind, rng, tokens, held_out) for _ in range(count)]
+    folder.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        pickle.dump(examples, file, protocol=pickle.HIGHEST_PROTOCOL)
+    part.rename(path)
+    return examples

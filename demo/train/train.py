@@ -1,0 +1,183 @@
+"""Trains the demo model, and goes on where an earlier run stopped.
+
+    python train.py --work FOLDER [--stage text|media|all] [--minutes N] [--threads N] [--device cpu|cuda]
+
+FOLDER keeps the pools of examples and a checkpoint for each stage, text.pt, media.pt and all.pt. Stages: text (the
+text model without media), media (the towers, with small heads that are told what every soft token shows or says), all
+(everything together, beginning with the text model of text.pt and the towers of media.pt). The first two share no
+weights: they may run side by side.
+"""
+import argparse
+import json
+import random
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+import features
+import heads
+import model as models
+import pools
+
+POOL_SIZES = {"text": 30_000, "drawings": 4_000, "reading": 2_000, "spoken": 4_000}
+BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "reading": 1_600, "spoken": 2_000}  # of the decoder, padding included
+SHARES = {"text": {"text": 1}, "media": {"drawings": 1, "reading": 1, "spoken": 2},
+          "all": {"text": 3, "drawings": 3, "reading": 2, "spoken": 3}}
+PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
+
+
+def batches(examples: list, rng: random.Random, max_tokens: int):
+    """Endless batches of examples of like length, in random order."""
+    while True:
+        order = sorted(examples, key=lambda e: len(e["prompt"]) + len(e["answer"]) + rng.random() * 8)
+        groups, group, longest = [], [], 0
+        for example in order:
+            longest = max(longest, len(example["prompt"]) + len(example["answer"]))
+            same = not group or (group[0]["sample"].budget == example["sample"].budget)
+            if group and (longest * (len(group) + 1) > max_tokens or not same):
+                groups.append(group)
+                group, longest = [], len(example["prompt"]) + len(example["answer"])
+            group.append(example)
+        groups.append(group)
+        rng.shuffle(groups)
+        yield from groups
+
+
+def stack(examples: list) -> tuple:
+    """(arguments of the model, labels [batch, tokens] with -100 where nothing is to be learnt)."""
+    length = max(len(e["prompt"]) + len(e["answer"]) for e in examples)
+    ids = torch.zeros(len(examples), length, dtype=torch.long)
+    labels = torch.full((len(examples), length), -100)
+    for i, e in enumerate(examples):
+        row = torch.tensor(e["prompt"] + e["answer"])
+        ids[i, : len(row)] = row
+        labels[i, len(e["prompt"]) : len(row)] = row[len(e["prompt"]) :]
+    inputs = {"input_ids": ids, **media_of(examples)}
+    return inputs, labels
+
+
+def media_of(examples: list) -> dict:
+    media = [e["medium"] for e in examples]
+    if media[0] is None:
+        return {}
+    return features.stack_sounds(media) if examples[0]["kind"] == "spoken" else features.stack_pictures(media)
+
+
+def answer_loss(model, inputs: dict, labels: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of the answers' tokens. Rows are padded behind, so causal attention needs no mask for that."""
+    hidden = model.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
+    wanted = labels[:, 1:]
+    chosen = wanted != -100
+    logits = model.lm_head(hidden[chosen])
+    cap = model.config.text_config.final_logit_softcapping
+    return F.cross_entropy(cap * torch.tanh(logits.float() / cap), wanted[chosen])
+
+
+def is_tower(parameter: str) -> bool:
+    return any(part in parameter for part in ("vision_tower", "audio_tower", "embed_vision", "embed_audio"))
+
+
+class Run:
+    """A model, its heads and its optimizer, with what is needed to go on later."""
+
+    def __init__(self, work: Path, stage: str, device: str):
+        self.path, self.device, self.step = work / f"{stage}.pt", device, 0
+        vocab = json.loads(pools.TOKENIZER.read_text())["model"]["vocab"]
+        torch.manual_seed(1)
+        self.model = models.create(vocab).to(device)
+        self.heads = heads.Heads(self.model.config).to(device)
+        matrices = [p for p in self.parameters() if p.dim() >= 2]
+        others = [p for p in self.parameters() if p.dim() < 2]
+        self.optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.05},
+                                            {"params": others, "weight_decay": 0.0}], lr=PEAK_RATE, betas=(0.9, 0.98))
+        if self.path.exists():
+            state = torch.load(self.path, map_location=device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.heads.load_state_dict(state["heads"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+        elif stage == "all":
+            self.join(work)
+
+    def join(self, work: Path):
+        """Takes over what the first two stages have made, as far as they were run."""
+        for stage in ("text", "media"):
+            if not (work / f"{stage}.pt").exists():
+                continue
+            state = torch.load(work / f"{stage}.pt", map_location=self.device, weights_only=True)
+            of_stage = {name: value for name, value in state["model"].items() if is_tower(name) == (stage == "media")}
+            self.model.load_state_dict(of_stage, strict=False)
+            if stage == "media":
+                self.heads.load_state_dict(state["heads"])
+
+    def parameters(self):
+        return [p for p in [*self.model.parameters(), *self.heads.parameters()] if p.requires_grad]
+
+    def save(self):
+        part = self.path.with_suffix(".part")
+        torch.save({"model": self.model.state_dict(), "heads": self.heads.state_dict(),
+                    "optimizer": self.optimizer.state_dict(), "step": self.step}, part)
+        part.rename(self.path)
+
+
+def rate(step: int, progress: float) -> float:
+    """Warm-up, then down to MIN_RATE as the time given runs out (progress: 0 to 1)."""
+    return min(1.0, (step + 1) / WARM_UP) * (MIN_RATE + (PEAK_RATE - MIN_RATE) * max(0.0, 1 - progress))
+
+
+def train(arguments):
+    torch.set_num_threads(arguments.threads)
+    work = Path(arguments.work)
+    work.mkdir(parents=True, exist_ok=True)
+    stage = arguments.stage
+    run = Run(work, stage, arguments.device)
+    shares = SHARES[stage]
+    rng = random.Random(f"{stage} {run.step}")
+    streams = {kind: batches(pools.load_or_make(work, kind, POOL_SIZES[kind], 1), rng, BATCH_TOKENS[kind])
+               for kind in shares}
+    begin = last_save = time.monotonic()
+    losses, first = {}, run.step
+    run.model.train()
+    while (elapsed := time.monotonic() - begin) < arguments.minutes * 60:
+        step = run.step
+        progress = elapsed / (arguments.minutes * 60)
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate(step - first, progress) * arguments.rate
+        kind = rng.choices(list(shares), list(shares.values()))[0]
+        examples = next(streams[kind])
+        inputs, labels = stack(examples)
+        inputs = {key: value.to(run.device) for key, value in inputs.items()}
+        run.optimizer.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=run.device)
+        if stage != "media":
+            loss = loss + answer_loss(run.model, inputs, labels.to(run.device))
+            losses.setdefault(kind, []).append(loss.item())
+        if stage != "text" and kind != "text":
+            told = run.heads.loss(run.model, inputs, examples)
+            losses.setdefault(f"{kind} head", []).append(told.item())
+            loss = loss + told * (1.0 if stage == "media" else 0.3)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(run.parameters(), 1.0)
+        run.optimizer.step()
+        run.step = step + 1
+        if (step + 1) % 50 == 0:
+            print(f"{stage} step {step + 1}, {elapsed:.0f} s: " +
+                  ", ".join(f"{key} {sum(v) / len(v):.3f}" for key, v in sorted(losses.items())), flush=True)
+            losses.clear()
+        if time.monotonic() - last_save > 120:
+            run.save()
+            last_save = time.monotonic()
+    run.save()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", required=True, help="folder of pools and checkpoint")
+    parser.add_argument("--stage", choices=tuple(SHARES), default="all")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rate")
+    train(parser.parse_args())

@@ -32,10 +32,9 @@ constexpr LevelCodes levels_of(const std::array<float, 16>& levels) {
 constexpr LevelCodes kIQ4Levels = levels_of(kLevelsIQ4);
 
 // Nearest integer within lowest .. highest; lowest for NaN.
-int nearest(float v, int lowest, int highest) {
-  if (!(v > static_cast<float>(lowest))) return lowest;
-  if (v >= static_cast<float>(highest)) return highest;
-  return static_cast<int>(std::lround(v));
+float nearest(float v, float lowest, float highest) {
+  if (!(v > lowest)) return lowest;
+  return v >= highest ? highest : std::nearbyint(v);
 }
 
 float inverse(float v) {
@@ -58,26 +57,31 @@ struct RowEncoder::Work {
   std::vector<float> error{};
   std::vector<float> best_error{};
   std::vector<float> trial_scale{};
-  std::vector<float> trial_offset{};
+  std::vector<int> exponent{};
   std::vector<std::uint8_t> codes{};
-  // Of K-quants: scales and minima as integers, and the best of them.
+  // Of K-quants: scales and minima as integers, and as steps of units.
   std::vector<int> scale_code{};
   std::vector<int> offset_code{};
-  std::vector<int> base_scale{};
-  std::vector<int> base_offset{};
+  std::vector<float> unit{};
+  std::vector<float> offset_unit{};
+  std::vector<float> scale_step{};
+  std::vector<float> offset_step{};
 
   Groups groups_of(std::span<const float> values, std::size_t width) {
     const std::size_t count = values.size() / width;
-    for (auto* v : {&scale, &offset, &error, &best_error, &trial_scale, &trial_offset}) v->assign(count, 0.0F);
-    for (auto* v : {&scale_code, &offset_code, &base_scale, &base_offset}) v->assign(count, 0);
+    for (auto* v :
+         {&scale, &offset, &error, &best_error, &trial_scale, &unit, &offset_unit, &scale_step, &offset_step}) {
+      v->resize(count);
+    }
+    for (auto* v : {&scale_code, &offset_code, &exponent}) v->resize(count);
     codes.resize(values.size());
-    return {values.data(), weights.data(), count, width};
+    return {values.data(), weights.empty() ? nullptr : weights.data(), count, width};
   }
 
   // How much an error in each value counts. With an importance, large values of a column count more than small ones,
   // as they do where the activations that meet them vary.
   void set_weights(std::span<const float> values, std::size_t cols, std::span<const float> importance) {
-    weights.assign(values.size(), 1.0F);
+    weights.resize(importance.empty() ? 0 : values.size());
     if (importance.empty()) return;
     for (std::size_t row = 0; row < values.size(); row += cols) {
       float squares = 0;
@@ -134,22 +138,24 @@ struct RowEncoder::Work {
     }
   }
 
-  // Scales are powers of two: the best of the three around the one that puts the best real-valued scale.
+  // Scales are powers of two. The largest value of a block is best at one of the last codes, 12 / 2: between that
+  // exponent and the next lower one, where it is cut off, the error decides.
   void encode_mxfp4(std::span<const float> values, std::byte* out) {
     constexpr int kBias = 128;  // of the exponent, see BlockMXFP4
     const Groups groups = groups_of(values, 32);
-    search.fit_level_scale(groups, kFp4Levels, scale.data());
     for (std::size_t b = 0; b < groups.count; ++b) {
-      const float size = std::abs(scale[b]);
-      base_scale[b] = size > 0 && std::isfinite(size) ? std::ilogb(size) : -kBias;
+      float peak = 0;
+      for (std::size_t i = 32 * b; i < 32 * b + 32; ++i) peak = std::max(peak, std::abs(values[i]));
+      exponent[b] = peak > 0 && std::isfinite(peak) ? std::ilogb(peak / 12.0F) : -kBias;
+      best_error[b] = std::numeric_limits<float>::infinity();
     }
-    for (int step = -1; step <= 2; ++step) {
+    for (int step = 0; step <= 1; ++step) {
       for (std::size_t b = 0; b < groups.count; ++b) {
-        trial_scale[b] = std::ldexp(1.0F, std::clamp(base_scale[b] + step, -kBias, 254 - kBias));
+        trial_scale[b] = std::ldexp(1.0F, std::clamp(exponent[b] + step, -kBias, 254 - kBias));
       }
       search.level_codes(groups, kFp4Levels, trial_scale.data(), nullptr, error.data());
       for (std::size_t b = 0; b < groups.count; ++b) {
-        if (step != -1 && !(error[b] < best_error[b])) continue;
+        if (step != 0 && !(error[b] < best_error[b])) continue;
         best_error[b] = error[b];
         scale[b] = trial_scale[b];
       }
@@ -182,24 +188,6 @@ struct RowEncoder::Work {
   std::vector<float> d{};
   std::vector<float> dmin{};
 
-  void try_integers(const Groups& groups, const KFormat& format, int scale_step, int offset_step) {
-    const std::size_t per_block = 256 / format.width;
-    const int lowest_scale = format.highest_offset == 0 ? -format.highest_scale - 1 : 0;
-    for (std::size_t g = 0; g < groups.count; ++g) {
-      const int s = std::clamp(base_scale[g] + scale_step, lowest_scale, format.highest_scale);
-      const int m = std::clamp(base_offset[g] + offset_step, 0, format.highest_offset);
-      trial_scale[g] = d[g / per_block] * static_cast<float>(s);
-      trial_offset[g] = -dmin[g / per_block] * static_cast<float>(m);
-    }
-    search.integer_codes(groups, format.codes, trial_scale.data(), trial_offset.data(), nullptr, error.data());
-    for (std::size_t g = 0; g < groups.count; ++g) {
-      if (!(error[g] < best_error[g])) continue;
-      best_error[g] = error[g];
-      scale_code[g] = std::clamp(base_scale[g] + scale_step, lowest_scale, format.highest_scale);
-      offset_code[g] = std::clamp(base_offset[g] + offset_step, 0, format.highest_offset);
-    }
-  }
-
   // Fills codes, scale_code, offset_code, d and dmin.
   Groups fit_k(std::span<const float> values, const KFormat& format) {
     const Groups groups = groups_of(values, format.width);
@@ -223,23 +211,25 @@ struct RowEncoder::Work {
                                         : -peak / static_cast<float>(format.highest_scale + 1));
       dmin[b] = has_minimum ? rounded_to_f16(-least / static_cast<float>(format.highest_offset)) : 0.0F;
     }
-    const int lowest_scale = has_minimum ? 0 : -format.highest_scale - 1;
+    const float lowest_scale = has_minimum ? 0.0F : static_cast<float>(-format.highest_scale - 1);
+    const auto highest_scale = static_cast<float>(format.highest_scale);
+    const auto highest_offset = static_cast<float>(format.highest_offset);
     for (std::size_t g = 0; g < groups.count; ++g) {
-      base_scale[g] = nearest(scale[g] * inverse(d[g / per_block]), lowest_scale, format.highest_scale);
-      base_offset[g] = nearest(-offset[g] * inverse(dmin[g / per_block]), 0, format.highest_offset);
-      best_error[g] = std::numeric_limits<float>::infinity();
-      scale_code[g] = base_scale[g];
-      offset_code[g] = base_offset[g];
+      unit[g] = d[g / per_block];
+      offset_unit[g] = dmin[g / per_block];
+      scale_step[g] = nearest(scale[g] * inverse(unit[g]), lowest_scale, highest_scale);
+      offset_step[g] = nearest(-offset[g] * inverse(offset_unit[g]), 0, highest_offset);
     }
-    const int reach = has_minimum ? 1 : 0;
-    for (int s = -1; s <= 1; ++s) {
-      for (int m = -reach; m <= reach; ++m) try_integers(groups, format, s, m);
-    }
+    search.fit_steps(groups, format.codes,
+                     {unit.data(), offset_unit.data(), lowest_scale, highest_scale, highest_offset, scale_step.data(),
+                      offset_step.data()});
     for (std::size_t g = 0; g < groups.count; ++g) {
-      trial_scale[g] = d[g / per_block] * static_cast<float>(scale_code[g]);
-      trial_offset[g] = -dmin[g / per_block] * static_cast<float>(offset_code[g]);
+      scale[g] = unit[g] * scale_step[g];
+      offset[g] = -offset_unit[g] * offset_step[g];
+      scale_code[g] = static_cast<int>(scale_step[g]);
+      offset_code[g] = static_cast<int>(offset_step[g]);
     }
-    search.integer_codes(groups, format.codes, trial_scale.data(), trial_offset.data(), codes.data(), nullptr);
+    search.integer_codes(groups, format.codes, scale.data(), offset.data(), codes.data(), nullptr);
     return groups;
   }
 

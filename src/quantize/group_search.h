@@ -8,7 +8,8 @@
 
 namespace carat {
 
-// values, weights: [count, width], width 16 or 32. A value's error counts times its weight, which is >= 0.
+// values, weights: [count, width], width 16 or 32. A value's error counts times its weight, which is >= 0; without
+// weights (nullptr), all count alike.
 struct Groups {
   const float* values;
   const float* weights;
@@ -27,6 +28,18 @@ struct LevelCodes {
   float levels[16];
 };
 
+// Scales and offsets that are integers times a unit of each group: scale = unit * step, offset = -offset_unit * step.
+struct Steps {
+  const float* unit;         // [count]
+  const float* offset_unit;  // [count]
+  float lowest_scale;
+  float highest_scale;
+  float highest_offset;  // 0: there are no offsets
+  // [count] each: in, where to begin; out, the best of these and of their neighbours.
+  float* scale;
+  float* offset;
+};
+
 // Results are the same to the last bit for every table.
 struct GroupSearch {
   const char* name;
@@ -37,6 +50,7 @@ struct GroupSearch {
   // taken away.
   void (*fit_scale_and_offset)(const Groups& groups, float highest, bool has_minimum, float* scale, float* offset);
   void (*fit_level_scale)(const Groups& groups, const LevelCodes& codes, float* scale);
+  void (*fit_steps)(const Groups& groups, const IntegerCodes& codes, const Steps& steps);
   // The nearest codes for given scales and offsets, less `lowest`, [count, width]; and their weighted square errors
   // [count]. Either may be null.
   void (*integer_codes)(const Groups& groups, const IntegerCodes& codes, const float* scale, const float* offset,

@@ -1,38 +1,70 @@
 // The loops of GroupSearch, over a register type whose lanes are groups. Each instruction set's .cpp includes this with
 // a type of its own, so that nothing inline is shared (see kernels/kernel_table.h).
 //
-// Isa::Vector: kLanes floats (GCC's vector extension); Isa::kLanes.
+// Isa::Vector: kLanes floats (the vector extension of GCC and Clang); Isa::Integers and Isa::Bytes: kLanes
+// integers of 32 and 8 bits; Isa::kLanes; Isa::min and max, which are b where a or b is no number.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "quantize/group_search.h"
 
 namespace carat::group_search_loops {
 
-// kLanes groups with lanes apart: values[i] and weights[i] hold element i of every group.
+// The square of kLanes rows turned: rows[i][j] becomes rows[j][i]. Pairs of rows `Step` apart swap the halves of what
+// they hold, for Step = kLanes / 2, ..., 1.
+template <class Isa, std::size_t Step, std::size_t... Lane>
+void swap_halves(typename Isa::Vector* rows, std::index_sequence<Lane...>) {
+  constexpr std::size_t kLanes = sizeof...(Lane);
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    if ((i & Step) != 0) continue;
+    const typename Isa::Vector a = rows[i];
+    const typename Isa::Vector b = rows[i + Step];
+    rows[i] = __builtin_shufflevector(a, b, ((Lane & Step) == 0 ? Lane : kLanes + Lane - Step)...);
+    rows[i + Step] = __builtin_shufflevector(a, b, ((Lane & Step) == 0 ? Lane + Step : kLanes + Lane)...);
+  }
+  if constexpr (Step > 1) swap_halves<Isa, Step / 2>(rows, std::index_sequence<Lane...>());
+}
+template <class Isa>
+void transpose(typename Isa::Vector* rows) {
+  swap_halves<Isa, Isa::kLanes / 2>(rows, std::make_index_sequence<Isa::kLanes>());
+}
+
+// [kLanes, Width] -> columns[i][lane] = rows[lane * Width + i]; rows from `there` on are zeros.
 template <class Isa, std::size_t Width>
+void load_columns(const float* rows, std::size_t there, typename Isa::Vector* columns) {
+  constexpr std::size_t kLanes = Isa::kLanes;
+  for (std::size_t i = 0; i < Width; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      if (lane < there) {
+        __builtin_memcpy(&columns[i + lane], rows + lane * Width + i, sizeof(columns[0]));
+      } else {
+        columns[i + lane] = typename Isa::Vector{};
+      }
+    }
+    transpose<Isa>(columns + i);
+  }
+}
+
+// kLanes groups with lanes apart: values[i] holds element i of every group. Weights that are all 1 are left out.
+template <class Isa, std::size_t Width, bool IsWeighted>
 struct Lanes {
   using Vector = typename Isa::Vector;
   Vector values[Width];
-  Vector weights[Width];
+  Vector weights[IsWeighted ? Width : 1];
+  static constexpr std::size_t kWidth = Width;
 
   // Groups [first, first + kLanes); those past the end are zeros.
   Lanes(const Groups& groups, std::size_t first) {
-    alignas(Vector) float columns[2][Width][Isa::kLanes];
-    for (std::size_t lane = 0; lane < Isa::kLanes; ++lane) {
-      const bool is_there = first + lane < groups.count;
-      const std::size_t at = is_there ? (first + lane) * Width : 0;
-      for (std::size_t i = 0; i < Width; ++i) {
-        columns[0][i][lane] = is_there ? groups.values[at + i] : 0.0F;
-        columns[1][i][lane] = is_there ? groups.weights[at + i] : 0.0F;
-      }
-    }
-    for (std::size_t i = 0; i < Width; ++i) {
-      values[i] = *reinterpret_cast<const Vector*>(columns[0][i]);
-      weights[i] = *reinterpret_cast<const Vector*>(columns[1][i]);
-    }
+    load_columns<Isa, Width>(groups.values + first * Width, groups.count - first, values);
+    if constexpr (IsWeighted) load_columns<Isa, Width>(groups.weights + first * Width, groups.count - first, weights);
+  }
+  Vector weighted(std::size_t i, Vector v) const {
+    if constexpr (IsWeighted) return weights[i] * v;
+    return v;
   }
 };
 
@@ -41,12 +73,13 @@ typename Isa::Vector splat(float x) {
   return typename Isa::Vector{} + x;
 }
 
-// v within lowest .. highest and without its fraction; lowest for NaN. Adding 1.5 * 2^23 leaves no room for a fraction.
+// Adding it to a number of at most 22 bits leaves no room for a fraction: 1.5 * 2^23.
+constexpr float kRounder = 12582912.0F;
+
+// v within lowest .. highest and without its fraction; lowest for NaN.
 template <class Isa>
 typename Isa::Vector nearest_integer(typename Isa::Vector v, float lowest, float highest) {
-  constexpr float kRounder = 12582912.0F;
-  v = v > splat<Isa>(lowest) ? v : splat<Isa>(lowest);
-  v = v < splat<Isa>(highest) ? v : splat<Isa>(highest);
+  v = Isa::min(Isa::max(v, splat<Isa>(lowest)), splat<Isa>(highest));
   return (v + kRounder) - kRounder;
 }
 
@@ -72,16 +105,34 @@ typename Isa::Vector load(const float* from, std::size_t first, std::size_t coun
   return v;
 }
 
+template <class Isa, std::size_t Width, bool IsWeighted, class Body>
+void for_each_lanes_of(const Groups& groups, const Body& body) {
+  for (std::size_t first = 0; first < groups.count; first += Isa::kLanes) {
+    body(Lanes<Isa, Width, IsWeighted>(groups, first), first);
+  }
+}
+// body(lanes, number of the first group in them)
+template <class Isa, class Body>
+void for_each_lanes(const Groups& groups, const Body& body) {
+  if (groups.width == 16) {
+    groups.weights == nullptr ? for_each_lanes_of<Isa, 16, false>(groups, body)
+                              : for_each_lanes_of<Isa, 16, true>(groups, body);
+  } else {
+    groups.weights == nullptr ? for_each_lanes_of<Isa, 32, false>(groups, body)
+                              : for_each_lanes_of<Isa, 32, true>(groups, body);
+  }
+}
+
 // The value farthest from zero, with its sign.
-template <class Isa, std::size_t Width>
-typename Isa::Vector peak_of(const Lanes<Isa, Width>& x) {
+template <class Isa, class X>
+typename Isa::Vector peak_of(const X& x) {
   typename Isa::Vector peak{};
   typename Isa::Vector size{};
-  for (std::size_t i = 0; i < Width; ++i) {
-    const typename Isa::Vector magnitude = x.values[i] < splat<Isa>(0.0F) ? -x.values[i] : x.values[i];
+  for (const typename Isa::Vector value : x.values) {
+    const typename Isa::Vector magnitude = value < splat<Isa>(0.0F) ? -value : value;
     const auto is_larger = magnitude > size;
     size = is_larger ? magnitude : size;
-    peak = is_larger ? x.values[i] : peak;
+    peak = is_larger ? value : peak;
   }
   return peak;
 }
@@ -105,25 +156,26 @@ struct ScaleFit {
 };
 
 // Codes of all values for a scale, given as its inverse, offered to the fit. code_of(v): the code's value nearest to v.
-template <class Isa, std::size_t Width, class CodeOf>
-void offer_codes(const Lanes<Isa, Width>& x, typename Isa::Vector inverse_scale, CodeOf code_of, ScaleFit<Isa>& fit) {
-  typename Isa::Vector qx{};
-  typename Isa::Vector qq{};
-  for (std::size_t i = 0; i < Width; ++i) {
+template <class Isa, class X, class CodeOf>
+void offer_codes(const X& x, typename Isa::Vector inverse_scale, CodeOf code_of, ScaleFit<Isa>& fit) {
+  // Two sums each: an addition waits for the one before it.
+  typename Isa::Vector qx[2]{};
+  typename Isa::Vector qq[2]{};
+  for (std::size_t i = 0; i < X::kWidth; ++i) {
     const typename Isa::Vector q = code_of(x.values[i] * inverse_scale);
-    const typename Isa::Vector wq = x.weights[i] * q;
-    qx += wq * x.values[i];
-    qq += wq * q;
+    const typename Isa::Vector wq = x.weighted(i, q);
+    qx[i % 2] += wq * x.values[i];
+    qq[i % 2] += wq * q;
   }
-  fit.offer(qx, qq);
+  fit.offer(qx[0] + qx[1], qq[0] + qq[1]);
 }
 
 // Tries scales that put the peak at each of the targets, then lets codes and scale improve each other.
-template <class Isa, std::size_t Width, class CodeOf>
-typename Isa::Vector best_scale(const Lanes<Isa, Width>& x, const float* targets, std::size_t count, CodeOf code_of) {
+template <class Isa, class X, class CodeOf>
+typename Isa::Vector best_scale(const X& x, const float* targets, std::size_t count, CodeOf code_of) {
   constexpr int kRefinements = 2;
   ScaleFit<Isa> fit;
-  const typename Isa::Vector inverse_peak = inverse<Isa>(peak_of(x));
+  const typename Isa::Vector inverse_peak = inverse<Isa>(peak_of<Isa>(x));
   for (std::size_t t = 0; t < count; ++t) offer_codes(x, targets[t] * inverse_peak, code_of, fit);
   for (int i = 0; i < kRefinements; ++i) offer_codes(x, inverse<Isa>(fit.scale), code_of, fit);
   return fit.scale;
@@ -141,7 +193,7 @@ struct Targets {
   }
 };
 
-template <class Isa, std::size_t Width>
+template <class Isa>
 void fit_scale(const Groups& groups, const IntegerCodes& codes, float* scale) {
   Targets<Isa> targets;
   const bool is_wide = codes.highest > 31.0F;
@@ -154,48 +206,44 @@ void fit_scale(const Groups& groups, const IntegerCodes& codes, float* scale) {
     targets.add_around(codes.highest, step, 2, 3);
   }
   const auto code_of = [&](typename Isa::Vector v) { return nearest_integer<Isa>(v, codes.lowest, codes.highest); };
-  for (std::size_t first = 0; first < groups.count; first += Isa::kLanes) {
-    const Lanes<Isa, Width> x(groups, first);
-    store<Isa>(best_scale(x, targets.values, targets.count, code_of), first, groups.count, scale);
-  }
+  for_each_lanes<Isa>(groups, [&](const auto& x, std::size_t first) {
+    store<Isa>(best_scale<Isa>(x, targets.values, targets.count, code_of), first, groups.count, scale);
+  });
 }
 
 // ---- levels ---------------------------------------------------------------------------------------------------------
 
-// The level nearest to v, or with is_index its index.
+// The level nearest to v and its index: found by halving, in the thresholds between neighbours.
 template <class Isa>
 struct NearestLevel {
   const LevelCodes& codes;
-  float thresholds[15];  // halfway between neighbours
-  float steps[15];
+  float thresholds[16];  // the last one is not used
 
-  NearestLevel(const LevelCodes& level_codes, bool is_index) : codes(level_codes) {
-    for (std::size_t i = 0; i < 15; ++i) {
-      const float step = codes.levels[i + 1] - codes.levels[i];
-      thresholds[i] = codes.levels[i] + 0.5F * step;
-      steps[i] = is_index ? (step > 0.0F ? 1.0F : 0.0F) : step;
-    }
+  explicit NearestLevel(const LevelCodes& level_codes) : codes(level_codes) {
+    for (std::size_t i = 0; i < 15; ++i) thresholds[i] = 0.5F * (codes.levels[i] + codes.levels[i + 1]);
+    thresholds[15] = 0;
   }
-  typename Isa::Vector operator()(typename Isa::Vector v, float lowest) const {
-    typename Isa::Vector result = splat<Isa>(lowest);
-    for (std::size_t i = 0; i < 15; ++i) {
-      result += v > splat<Isa>(thresholds[i]) ? splat<Isa>(steps[i]) : splat<Isa>(0.0F);
+  typename Isa::Integers index(typename Isa::Vector v) const {
+    typename Isa::Integers index{};
+    for (int step = 8; step > 0; step /= 2) {
+      index +=
+          v > Isa::look_up(thresholds, index + (step - 1)) ? typename Isa::Integers{} + step : typename Isa::Integers{};
     }
-    return result;
+    return index;
   }
+  typename Isa::Vector level(typename Isa::Vector v) const { return Isa::look_up(codes.levels, index(v)); }
 };
 
-template <class Isa, std::size_t Width>
+template <class Isa>
 void fit_level_scale(const Groups& groups, const LevelCodes& codes, float* scale) {
   Targets<Isa> targets;
   targets.add_around(codes.levels[0], 0.03F, 5, 4);
   targets.add_around(codes.levels[15], 0.03F, 3, 3);
-  const NearestLevel<Isa> nearest(codes, false);
-  const auto code_of = [&](typename Isa::Vector v) { return nearest(v, codes.levels[0]); };
-  for (std::size_t first = 0; first < groups.count; first += Isa::kLanes) {
-    const Lanes<Isa, Width> x(groups, first);
-    store<Isa>(best_scale(x, targets.values, targets.count, code_of), first, groups.count, scale);
-  }
+  const NearestLevel<Isa> nearest(codes);
+  const auto code_of = [&](typename Isa::Vector v) { return nearest.level(v); };
+  for_each_lanes<Isa>(groups, [&](const auto& x, std::size_t first) {
+    store<Isa>(best_scale<Isa>(x, targets.values, targets.count, code_of), first, groups.count, scale);
+  });
 }
 
 // ---- scale and offset -----------------------------------------------------------------------------------------------
@@ -234,103 +282,167 @@ struct AffineFit {
   }
 };
 
-template <class Isa, std::size_t Width>
-void offer_affine_codes(const Lanes<Isa, Width>& x, typename Isa::Vector inverse_scale, typename Isa::Vector offset,
-                        float highest, const AffineSums<Isa>& sums, bool has_minimum, AffineFit<Isa>& fit) {
-  typename Isa::Vector q_sum{};
-  typename Isa::Vector qq{};
-  typename Isa::Vector qx{};
-  for (std::size_t i = 0; i < Width; ++i) {
+template <class Isa, class X>
+void offer_affine_codes(const X& x, typename Isa::Vector inverse_scale, typename Isa::Vector offset, float highest,
+                        const AffineSums<Isa>& sums, bool has_minimum, AffineFit<Isa>& fit) {
+  // Two sums each: an addition waits for the one before it.
+  typename Isa::Vector q_sum[2]{};
+  typename Isa::Vector qq[2]{};
+  typename Isa::Vector qx[2]{};
+  for (std::size_t i = 0; i < X::kWidth; ++i) {
     const typename Isa::Vector q = nearest_integer<Isa>((x.values[i] - offset) * inverse_scale, 0.0F, highest);
-    const typename Isa::Vector wq = x.weights[i] * q;
-    q_sum += wq;
-    qq += wq * q;
-    qx += wq * x.values[i];
+    const typename Isa::Vector wq = x.weighted(i, q);
+    q_sum[i % 2] += wq;
+    qq[i % 2] += wq * q;
+    qx[i % 2] += wq * x.values[i];
   }
-  fit.offer(sums, q_sum, qq, qx, has_minimum);
+  fit.offer(sums, q_sum[0] + q_sum[1], qq[0] + qq[1], qx[0] + qx[1], has_minimum);
 }
 
-template <class Isa, std::size_t Width>
-void fit_scale_and_offset(const Groups& groups, float highest, bool has_minimum, float* scale, float* offset) {
+template <class Isa, class X>
+AffineFit<Isa> best_scale_and_offset(const X& x, float highest, bool has_minimum) {
   using Vector = typename Isa::Vector;
   constexpr int kCandidates = 12;  // cut the range into a little fewer and more steps than there are codes
   constexpr int kRefinements = 3;
   const float spread = highest > 15.0F ? 1.6F : highest > 3.0F ? 1.2F : 0.9F;
-  for (std::size_t first = 0; first < groups.count; first += Isa::kLanes) {
-    const Lanes<Isa, Width> x(groups, first);
-    Vector low = has_minimum ? splat<Isa>(0.0F) : x.values[0];
-    Vector high = x.values[0];
-    AffineSums<Isa> sums;
-    for (std::size_t i = 0; i < Width; ++i) {
-      low = x.values[i] < low ? x.values[i] : low;
-      high = x.values[i] > high ? x.values[i] : high;
-      sums.w += x.weights[i];
-      sums.x += x.weights[i] * x.values[i];
-    }
-    AffineFit<Isa> fit;
-    fit.offset = low;  // for a group whose values are all the same
-    const Vector inverse_range = inverse<Isa>(high - low);
-    for (int c = 0; c < kCandidates; ++c) {
-      const float share = 2.0F * static_cast<float>(c) / (kCandidates - 1) - 1.0F;
-      offer_affine_codes(x, (highest + 0.3F * spread + spread * share) * inverse_range, low, highest, sums, has_minimum,
-                         fit);
-    }
-    for (int i = 0; i < kRefinements; ++i) {
-      offer_affine_codes(x, inverse<Isa>(fit.scale), fit.offset, highest, sums, has_minimum, fit);
-    }
+  Vector low = has_minimum ? splat<Isa>(0.0F) : x.values[0];
+  Vector high = x.values[0];
+  AffineSums<Isa> sums;
+  for (std::size_t i = 0; i < X::kWidth; ++i) {
+    low = Isa::min(x.values[i], low);
+    high = Isa::max(x.values[i], high);
+    sums.w += x.weighted(i, splat<Isa>(1.0F));
+    sums.x += x.weighted(i, x.values[i]);
+  }
+  AffineFit<Isa> fit;
+  fit.offset = low;  // for a group whose values are all the same
+  const Vector inverse_range = inverse<Isa>(high - low);
+  for (int c = 0; c < kCandidates; ++c) {
+    const float share = 2.0F * static_cast<float>(c) / (kCandidates - 1) - 1.0F;
+    offer_affine_codes<Isa>(x, (highest + 0.3F * spread + spread * share) * inverse_range, low, highest, sums,
+                            has_minimum, fit);
+  }
+  for (int i = 0; i < kRefinements; ++i) {
+    offer_affine_codes<Isa>(x, inverse<Isa>(fit.scale), fit.offset, highest, sums, has_minimum, fit);
+  }
+  return fit;
+}
+
+template <class Isa>
+void fit_scale_and_offset(const Groups& groups, float highest, bool has_minimum, float* scale, float* offset) {
+  for_each_lanes<Isa>(groups, [&](const auto& x, std::size_t first) {
+    const AffineFit<Isa> fit = best_scale_and_offset<Isa>(x, highest, has_minimum);
     store<Isa>(fit.scale, first, groups.count, scale);
     store<Isa>(fit.offset, first, groups.count, offset);
+  });
+}
+
+// ---- steps ----------------------------------------------------------------------------------------------------------
+
+template <class Isa, class X>
+typename Isa::Vector error_of(const X& x, typename Isa::Vector scale, typename Isa::Vector offset,
+                              const IntegerCodes& codes) {
+  using Vector = typename Isa::Vector;
+  const Vector inverse_scale = inverse<Isa>(scale);
+  Vector sum[2]{};
+  for (std::size_t i = 0; i < X::kWidth; ++i) {
+    const Vector value = x.values[i] - offset;
+    const Vector difference = scale * nearest_integer<Isa>(value * inverse_scale, codes.lowest, codes.highest) - value;
+    sum[i % 2] += x.weighted(i, difference * difference);
   }
+  return sum[0] + sum[1];
+}
+
+template <class Isa>
+void fit_steps(const Groups& groups, const IntegerCodes& codes, const Steps& steps) {
+  using Vector = typename Isa::Vector;
+  const auto clamped = [](Vector v, float lowest, float highest) {
+    return Isa::min(Isa::max(v, splat<Isa>(lowest)), splat<Isa>(highest));
+  };
+  const int reach = steps.highest_offset == 0.0F ? 0 : 1;
+  for_each_lanes<Isa>(groups, [&](const auto& x, std::size_t first) {
+    const Vector unit = load<Isa>(steps.unit, first, groups.count);
+    const Vector offset_unit = load<Isa>(steps.offset_unit, first, groups.count);
+    const Vector begin = load<Isa>(steps.scale, first, groups.count);
+    const Vector offset_begin = load<Isa>(steps.offset, first, groups.count);
+    Vector best = begin;
+    Vector best_offset = offset_begin;
+    Vector least = splat<Isa>(3.0e38F);
+    for (int s = -1; s <= 1; ++s) {
+      for (int m = -reach; m <= reach; ++m) {
+        const Vector scale = clamped(begin + static_cast<float>(s), steps.lowest_scale, steps.highest_scale);
+        const Vector offset = clamped(offset_begin + static_cast<float>(m), 0.0F, steps.highest_offset);
+        const Vector error = error_of<Isa>(x, unit * scale, -offset_unit * offset, codes);
+        const auto is_better = error < least;
+        best = is_better ? scale : best;
+        best_offset = is_better ? offset : best_offset;
+        least = is_better ? error : least;
+      }
+    }
+    store<Isa>(best, first, groups.count, steps.scale);
+    store<Isa>(best_offset, first, groups.count, steps.offset);
+  });
 }
 
 // ---- codes ----------------------------------------------------------------------------------------------------------
 
-// code_of(v): the number of the code nearest to v; value_of(v): what that code stands for, in units of the scale.
-template <class Isa, std::size_t Width, class CodeOf, class ValueOf>
-void write_codes(const Groups& groups, const float* scale, const float* offset, CodeOf code_of, ValueOf value_of,
-                 std::uint8_t* nearest, float* error) {
-  using Vector = typename Isa::Vector;
-  for (std::size_t first = 0; first < groups.count; first += Isa::kLanes) {
-    const Lanes<Isa, Width> x(groups, first);
-    const std::size_t lanes = groups.count - first < Isa::kLanes ? groups.count - first : Isa::kLanes;
-    const Vector s = load<Isa>(scale, first, groups.count);
-    const Vector m = offset == nullptr ? Vector{} : load<Isa>(offset, first, groups.count);
-    const Vector inverse_scale = inverse<Isa>(s);
-    Vector sum{};
-    for (std::size_t i = 0; i < Width; ++i) {
-      const Vector v = (x.values[i] - m) * inverse_scale;
-      if (error != nullptr) {
-        const Vector difference = s * value_of(v) + m - x.values[i];
-        sum += x.weights[i] * difference * difference;
-      }
-      if (nearest == nullptr) continue;
-      const Vector code = code_of(v);
-      for (std::size_t lane = 0; lane < lanes; ++lane) {
-        nearest[(first + lane) * Width + i] = static_cast<std::uint8_t>(code[lane]);
-      }
+// Numbers of codes, whole and from 0 on, with lanes apart -> bytes [groups, width], of the groups that are there.
+template <class Isa, std::size_t Width>
+void store_codes(typename Isa::Vector (&columns)[Width], std::size_t first, std::size_t count, std::uint8_t* nearest) {
+  const std::size_t lanes = count - first < Isa::kLanes ? count - first : Isa::kLanes;
+  for (std::size_t i = 0; i < Width; i += Isa::kLanes) {
+    transpose<Isa>(columns + i);
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      // The lowest bits of a number to which the rounder was added are the number.
+      const auto bits = reinterpret_cast<typename Isa::Integers>(columns[i + lane] + kRounder);
+      const auto bytes = __builtin_convertvector(bits, typename Isa::Bytes);
+      __builtin_memcpy(nearest + (first + lane) * Width + i, &bytes, sizeof(bytes));
     }
-    if (error != nullptr) store<Isa>(sum, first, groups.count, error);
   }
 }
 
-template <class Isa, std::size_t Width>
+// code_of(v): the number of the code nearest to v; value_of(v): what that code stands for, in units of the scale.
+template <class Isa, class CodeOf, class ValueOf>
+void write_codes(const Groups& groups, const float* scale, const float* offset, CodeOf code_of, ValueOf value_of,
+                 std::uint8_t* nearest, float* error) {
+  using Vector = typename Isa::Vector;
+  for_each_lanes<Isa>(groups, [&](const auto& x, std::size_t first) {
+    constexpr std::size_t kWidth = std::decay_t<decltype(x)>::kWidth;
+    const Vector s = load<Isa>(scale, first, groups.count);
+    const Vector m = offset == nullptr ? Vector{} : load<Isa>(offset, first, groups.count);
+    const Vector inverse_scale = inverse<Isa>(s);
+    Vector codes[kWidth];
+    Vector sum{};
+    for (std::size_t i = 0; i < kWidth; ++i) {
+      const Vector v = (x.values[i] - m) * inverse_scale;
+      if (error != nullptr) {
+        const Vector difference = s * value_of(v) + m - x.values[i];
+        sum += x.weighted(i, difference * difference);
+      }
+      if (nearest != nullptr) codes[i] = code_of(v);
+    }
+    if (error != nullptr) store<Isa>(sum, first, groups.count, error);
+    if (nearest != nullptr) store_codes<Isa>(codes, first, groups.count, nearest);
+  });
+}
+
+template <class Isa>
 void integer_codes(const Groups& groups, const IntegerCodes& codes, const float* scale, const float* offset,
                    std::uint8_t* nearest, float* error) {
   using Vector = typename Isa::Vector;
   const auto value_of = [&](Vector v) { return nearest_integer<Isa>(v, codes.lowest, codes.highest); };
   const auto code_of = [&](Vector v) { return value_of(v) - codes.lowest; };
-  write_codes<Isa, Width>(groups, scale, offset, code_of, value_of, nearest, error);
+  write_codes<Isa>(groups, scale, offset, code_of, value_of, nearest, error);
 }
 
-template <class Isa, std::size_t Width>
+template <class Isa>
 void level_codes(const Groups& groups, const LevelCodes& codes, const float* scale, std::uint8_t* nearest,
                  float* error) {
   using Vector = typename Isa::Vector;
-  const NearestLevel<Isa> level(codes, false);
-  const NearestLevel<Isa> index(codes, true);
-  const auto value_of = [&](Vector v) { return level(v, codes.levels[0]); };
-  const auto code_of = [&](Vector v) { return index(v, 0.0F); };
-  write_codes<Isa, Width>(groups, scale, nullptr, code_of, value_of, nearest, error);
+  const NearestLevel<Isa> at(codes);
+  const auto value_of = [&](Vector v) { return at.level(v); };
+  const auto code_of = [&](Vector v) { return __builtin_convertvector(at.index(v), Vector); };
+  write_codes<Isa>(groups, scale, nullptr, code_of, value_of, nearest, error);
 }
 
 // ---- the table ------------------------------------------------------------------------------------------------------
@@ -339,25 +451,12 @@ template <class Isa>
 constexpr GroupSearch make_table(const char* name, std::uint32_t needs) {
   return {name,
           needs,
-          [](const Groups& g, const IntegerCodes& codes, float* scale) {
-            g.width == 16 ? fit_scale<Isa, 16>(g, codes, scale) : fit_scale<Isa, 32>(g, codes, scale);
-          },
-          [](const Groups& g, float highest, bool has_minimum, float* scale, float* offset) {
-            g.width == 16 ? fit_scale_and_offset<Isa, 16>(g, highest, has_minimum, scale, offset)
-                          : fit_scale_and_offset<Isa, 32>(g, highest, has_minimum, scale, offset);
-          },
-          [](const Groups& g, const LevelCodes& codes, float* scale) {
-            g.width == 16 ? fit_level_scale<Isa, 16>(g, codes, scale) : fit_level_scale<Isa, 32>(g, codes, scale);
-          },
-          [](const Groups& g, const IntegerCodes& codes, const float* scale, const float* offset, std::uint8_t* nearest,
-             float* error) {
-            g.width == 16 ? integer_codes<Isa, 16>(g, codes, scale, offset, nearest, error)
-                          : integer_codes<Isa, 32>(g, codes, scale, offset, nearest, error);
-          },
-          [](const Groups& g, const LevelCodes& codes, const float* scale, std::uint8_t* nearest, float* error) {
-            g.width == 16 ? level_codes<Isa, 16>(g, codes, scale, nearest, error)
-                          : level_codes<Isa, 32>(g, codes, scale, nearest, error);
-          }};
+          fit_scale<Isa>,
+          fit_scale_and_offset<Isa>,
+          fit_level_scale<Isa>,
+          fit_steps<Isa>,
+          integer_codes<Isa>,
+          level_codes<Isa>};
 }
 
 }  // namespace carat::group_search_loops

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -28,7 +29,7 @@ struct Data {
   std::vector<float> weights;
   std::size_t count;
   std::size_t width;
-  Groups groups() const { return {values.data(), weights.data(), count, width}; }
+  Groups groups() const { return {values.data(), weights.empty() ? nullptr : weights.data(), count, width}; }
 };
 
 // Normal values; among the groups one of zeros, one constant, one with an outlier, one all negative.
@@ -84,6 +85,20 @@ Found find_levels(const GroupSearch& search, const Data& data) {
   return found;
 }
 
+// Steps of units that are a 63rd of the largest scale and offset, as Q4_K has them.
+Found find_steps(const GroupSearch& search, const Data& data) {
+  Found found = find_affine(search, data, 15, true);
+  const std::vector<float> unit(data.count, *std::max_element(found.scale.begin(), found.scale.end()) / 63);
+  const std::vector<float> offset_unit(data.count, -*std::min_element(found.offset.begin(), found.offset.end()) / 63);
+  for (std::size_t g = 0; g < data.count; ++g) {
+    found.scale[g] = std::nearbyint(found.scale[g] / unit[g]);
+    found.offset[g] = std::nearbyint(-found.offset[g] / offset_unit[g]);
+  }
+  search.fit_steps(data.groups(), {0, 15},
+                   {unit.data(), offset_unit.data(), 0, 63, 63, found.scale.data(), found.offset.data()});
+  return found;
+}
+
 TEST(GroupSearch, TablesAgreeToTheLastBit) {
   for (const std::size_t width : {16U, 32U}) {
     for (const std::size_t count : {1U, 3U, 4U, 15U, 16U, 17U, 37U}) {
@@ -94,9 +109,46 @@ TEST(GroupSearch, TablesAgreeToTheLastBit) {
         EXPECT_EQ(find_affine(*search, data, 15, true), find_affine(plain_group_search, data, 15, true));
         EXPECT_EQ(find_affine(*search, data, 3, false), find_affine(plain_group_search, data, 3, false));
         EXPECT_EQ(find_levels(*search, data), find_levels(plain_group_search, data));
+        EXPECT_EQ(find_steps(*search, data), find_steps(plain_group_search, data));
       }
     }
   }
+}
+
+TEST(GroupSearch, NoWeightsAreWeightsOfOne) {
+  for (const GroupSearch* search : searches()) {
+    Data data = make_data(21, 32, 1);
+    std::fill(data.weights.begin(), data.weights.end(), 1.0F);
+    const Found weighted[] = {find_integers(*search, data, {-8, 7}), find_affine(*search, data, 15, true),
+                              find_levels(*search, data), find_steps(*search, data)};
+    data.weights.clear();
+    EXPECT_EQ(find_integers(*search, data, {-8, 7}), weighted[0]);
+    EXPECT_EQ(find_affine(*search, data, 15, true), weighted[1]);
+    EXPECT_EQ(find_levels(*search, data), weighted[2]);
+    EXPECT_EQ(find_steps(*search, data), weighted[3]);
+  }
+}
+
+// The best of a step and its neighbours is never worse than the step.
+TEST(GroupSearch, StepsLowerTheError) {
+  const Data data = make_data(60, 32, 2);
+  const Found free = find_affine(group_search(), data, 15, true);
+  const Found found = find_steps(group_search(), data);
+  const float unit = *std::max_element(free.scale.begin(), free.scale.end()) / 63;
+  const float offset_unit = -*std::min_element(free.offset.begin(), free.offset.end()) / 63;
+  std::vector<float> scale[2];
+  std::vector<float> offset[2];
+  for (std::size_t g = 0; g < data.count; ++g) {
+    scale[0].push_back(unit * std::nearbyint(free.scale[g] / unit));
+    offset[0].push_back(-offset_unit * std::nearbyint(-free.offset[g] / offset_unit));
+    scale[1].push_back(unit * found.scale[g]);
+    offset[1].push_back(-offset_unit * found.offset[g]);
+  }
+  std::vector<float> error[2] = {std::vector<float>(data.count), std::vector<float>(data.count)};
+  for (int i = 0; i < 2; ++i) {
+    group_search().integer_codes(data.groups(), {0, 15}, scale[i].data(), offset[i].data(), nullptr, error[i].data());
+  }
+  for (std::size_t g = 0; g < data.count; ++g) EXPECT_LE(error[1][g], error[0][g] * 1.00001F + 1e-12F) << g;
 }
 
 // The smallest error of 4,001 scales around the usual one, of either sign.

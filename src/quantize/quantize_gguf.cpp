@@ -67,6 +67,7 @@ class Quantizer {
       writer.add_tensor(report_[i].name, report_[i].to, input_.tensors()[i].shape);
     }
     for (std::size_t i = 0; i < report_.size(); ++i) write_tensor(writer, input_.tensors()[i], report_[i].to);
+    write_pending(writer);
     writer.finish();
     return std::move(report_);
   }
@@ -83,7 +84,13 @@ class Quantizer {
     if (progress_) progress_(done_, total_);
   }
 
+  void write_pending(GgufWriter& writer) {
+    if (!pending_.empty()) writer.write(pending_);
+    pending_.clear();
+  }
+
   void copy(GgufWriter& writer, const Tensor& tensor) {
+    write_pending(writer);
     constexpr std::uint64_t kCopyBytes = std::uint64_t{4} << 20;
     std::vector<std::byte> bytes;
     for (std::uint64_t at = 0; at < tensor.bytes.size(); at += kCopyBytes) {
@@ -115,15 +122,18 @@ class Quantizer {
     const std::uint64_t bytes_out = *row_bytes(dtype, cols);
     const std::uint64_t chunk = std::max<std::uint64_t>(1, kChunkValues / cols);
     encoded_.resize(count * bytes_out);
-    pool_.parallel_for((count + chunk - 1) / chunk, [&](std::size_t i, std::size_t worker_index) {
-      const std::uint64_t begin = i * chunk;
+    // One worker writes the batch before this one meanwhile.
+    const std::uint64_t chunks = (count + chunk - 1) / chunk;
+    pool_.parallel_for(1 + chunks, [&](std::size_t i, std::size_t worker_index) {
+      if (i == 0) return guard([&] { write_pending(writer); });
+      const std::uint64_t begin = (i - 1) * chunk;
       const std::uint64_t rows = std::min(chunk, count - begin);
       Worker& worker = workers_[worker_index];
       const auto out = std::span(encoded_).subspan(begin * bytes_out, rows * bytes_out);
       guard([&] { encode_rows(tensor, dtype, first + begin, rows, bytes_in, importance, worker, out); });
     });
     if (failure_) std::rethrow_exception(failure_);
-    writer.write(encoded_);
+    std::swap(encoded_, pending_);
     advance(count * bytes_in);
   }
 
@@ -161,7 +171,8 @@ class Quantizer {
   Importance importance_;
   ThreadPool pool_;
   std::vector<Worker> workers_;
-  std::vector<std::byte> encoded_;
+  std::vector<std::byte> encoded_;  // the batch at hand
+  std::vector<std::byte> pending_;  // the one before, not written yet
   std::vector<QuantizedTensor> report_;
   std::uint64_t done_ = 0;  // bytes of the input
   std::uint64_t total_ = 0;
@@ -172,6 +183,7 @@ class Quantizer {
 }  // namespace
 
 std::vector<QuantizedTensor> quantize_gguf(const QuantizeOptions& options, const Progress& progress) {
+  recipe_named(options.recipe);  // a name that is wrong shows before the file is read
   return Quantizer(options, progress).run();
 }
 

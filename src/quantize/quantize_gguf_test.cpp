@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -109,6 +110,28 @@ TEST(QuantizeGguf, ValuesAreNearThoseOfTheInput) {
     std::memcpy(expected.data(), in.find(tensor.name)->bytes.data(), expected.size() * sizeof(float));
     // q8_0: half a step of 1/127 of a block's peak, which is below 0.1 here.
     for (std::size_t i = 0; i < values.size(); ++i) ASSERT_NEAR(values[i], expected[i], 0.1 / 127 / 2 * 1.1);
+  }
+}
+
+TEST(QuantizeGguf, WhatHasItsTypeIsCopied) {
+  const TemporaryFolder work;
+  const fs::path input = write_model(work.path());
+  quantize_gguf({.input = input, .output = work.path() / "out.gguf", .recipe = "f32"});
+  const Gguf in(input);
+  const Gguf out(work.path() / "out.gguf");
+  for (const Tensor& tensor : out.tensors()) {
+    EXPECT_TRUE(std::ranges::equal(tensor.bytes, in.find(tensor.name)->bytes)) << tensor.name;
+  }
+}
+
+// A mistake in the options shows before a large file is looked at.
+TEST(QuantizeGguf, AnUnknownTypeIsToldBeforeTheFileIsRead) {
+  const TemporaryFolder work;
+  try {
+    quantize_gguf({.input = work.path() / "none.gguf", .output = work.path() / "out.gguf", .recipe = "q9"});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("q9"), std::string::npos) << error.what();
   }
 }
 

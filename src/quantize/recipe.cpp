@@ -155,6 +155,17 @@ const std::vector<RecipeInfo>& recipes() {
   return kRecipes;
 }
 
+const RecipeInfo& recipe_named(std::string_view name) {
+  std::string wanted(name);
+  std::transform(wanted.begin(), wanted.end(), wanted.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const auto& all = recipes();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const RecipeInfo& info) { return info.name == wanted; });
+  if (found != all.end()) return *found;
+  throw Error(ErrorKind::kBadInput,
+              str("no type is called \"", printable(name), "\"; there are ", recipe_names(), "."));
+}
+
 std::string recipe_names() {
   std::string names;
   for (const RecipeInfo& recipe : recipes()) names += str(names.empty() ? "" : ", ", recipe.name);
@@ -171,17 +182,9 @@ std::string part_names() {
 }
 
 Recipe::Recipe(std::string_view name, std::size_t layers, std::vector<TypeRule> rules, bool is_pure)
-    : name_(name), layers_(layers), rules_(std::move(rules)), is_pure_(is_pure) {
-  std::transform(name_.begin(), name_.end(), name_.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    : name_(recipe_named(name).name), layers_(layers), rules_(std::move(rules)), is_pure_(is_pure) {
+  base_ = recipe_named(name).base;
   if (name_ == "q3_k" || name_ == "q4_k" || name_ == "q5_k") name_ += "_m";
-  const auto& all = recipes();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const RecipeInfo& info) { return info.name == name_; });
-  if (found == all.end()) {
-    throw Error(ErrorKind::kBadInput,
-                str("no type is called \"", printable(name), "\"; there are ", recipe_names(), "."));
-  }
-  base_ = found->base;
 }
 
 // The mixtures follow llama.cpp's (llama-quant.cpp, llama_tensor_get_type), so that a name means about the same size.

@@ -77,6 +77,8 @@ struct RecipeInfo {
   std::string_view what;
 };
 const std::vector<RecipeInfo>& recipes();
+// Whatever the letters' case. Throws Error(kBadInput) naming all where there is none of that name.
+const RecipeInfo& recipe_named(std::string_view name);
 std::string recipe_names();
 // The names of parts, for rules.
 std::string part_names();

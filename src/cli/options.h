@@ -35,11 +35,20 @@ struct ComputeFlags {
 void add_model(CLI::App& verb, std::string& model);
 
 // set_action for verbs with a MODEL argument (Options::model): a name of the store becomes its path when the verb is
-// run, not while the command line is read, so that a misspelled option is told before a missing model.
+// run, not while the command line is read, so that a misspelled option is told before a missing model. Where the verb
+// has --mmproj and none was given, the store's projector of that model is it.
 template <typename Options, typename Run>
 void set_model_action(CLI::App& verb, Action& action, std::shared_ptr<Options> options, Run run) {
   set_action(verb, action, std::move(options), [run](Options& given) {
-    if (!given.model.empty()) given.model = model_path(given.model);
+    if (!given.model.empty()) {
+      const StoredModel files = model_files(given.model);
+      given.model = files.path.string();
+      const auto take_projector = [&](std::string& mmproj) {
+        if (mmproj.empty()) mmproj = files.projector.string();
+      };
+      if constexpr (requires { given.mmproj; }) take_projector(given.mmproj);
+      if constexpr (requires { given.media.mmproj; }) take_projector(given.media.mmproj);
+    }
     run(given);
   });
 }

@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "checkpoint/gguf.h"
 #include "cli/command.h"
+#include "cli/media_files.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
@@ -19,6 +21,7 @@ namespace {
 
 struct PlanFlags {
   std::string model;
+  std::string mmproj{};
   ComputeFlags compute{};
   std::size_t parallel = 1;
   bool is_json = false;
@@ -54,6 +57,12 @@ std::uint64_t kv_bytes(DecoderConfig config, const SessionOptions& session, bool
   return KvCache::bytes_needed(config, {session.kv_type, session.kv_type, session.context, chunk, chunk});
 }
 
+std::uint64_t tensor_bytes_of(const Checkpoint& checkpoint) {
+  std::uint64_t total = 0;
+  for (const Tensor& tensor : checkpoint.tensors()) total += tensor.bytes.size();
+  return total;
+}
+
 // Measured on x86-64: a vocabulary with its index and merges.
 constexpr std::uint64_t kBytesPerToken = 74;
 
@@ -68,6 +77,7 @@ Plan make_plan(const Model& model, const PlanFlags& flags, std::uint64_t bare) {
   for (const Tensor& tensor : model.checkpoint().tensors()) {
     (is_of_tower(tensor.name) ? plan.towers : plan.weights) += tensor.bytes.size();
   }
+  if (!flags.mmproj.empty()) plan.towers += tensor_bytes_of(Gguf(flags.mmproj));
   if (const auto& table = model.weights().ple_table) {
     plan.on_disk = std::uint64_t{table->rows()} * table->row_bytes();
     plan.weights -= plan.on_disk;
@@ -107,7 +117,7 @@ std::string verdict(const Model& model, const PlanFlags& flags, std::uint64_t ba
 
 void run_plan(const PlanFlags& flags) {
   const std::uint64_t bare = resident_memory().total;
-  const auto model = Model::load(flags.model);
+  const auto model = Model::load(flags.model, {.mmproj = flags.mmproj});
   const Plan plan = make_plan(*model, flags, bare);
   const std::uint64_t available = available_memory();
   if (flags.is_json) {
@@ -152,6 +162,7 @@ void define_plan(CLI::App& root, Action& action) {
   CLI::App& verb = add_verb(root, "plan", "Show what memory a model takes, and whether it fits",
                             "carat plan gemma4:e2b --ctx 32768 --kv-type bf16");
   add_model(verb, flags->model);
+  add_mmproj(verb, flags->mmproj);
   verb.add_option("--parallel", flags->parallel, "Sequences at a time")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
       ->capture_default_str()

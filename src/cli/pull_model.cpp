@@ -21,20 +21,20 @@ PullResult pull_model(const std::string& name, const PullOptions& options, bool 
   }
 }
 
-std::string model_path(const std::string& name) {
+StoredModel model_files(const std::string& name) {
   const bool can_ask = stdin_is_terminal() && stderr_is_terminal();
-  if (!can_ask) return find_model(name).path.string();
+  if (!can_ask) return find_model(name);
   std::error_code ignored;
-  if (std::filesystem::exists(name, ignored)) return name;
+  if (std::filesystem::exists(name, ignored)) return {name, {}};
   const ResolvedName resolved = resolve_name(name);
-  if (resolved.model) return resolved.model->path.string();
+  if (resolved.model) return *resolved.model;
   write_stderr(str("\"", printable(name, 200), "\" is not on this machine. Pull it from ", resolved.reference->text(),
                    "? [Y/n] "));
   std::string answer;
   if (!std::getline(std::cin, answer) || (!answer.empty() && answer[0] != 'y' && answer[0] != 'Y')) {
-    return find_model(name).path.string();  // says how to get it
+    return find_model(name);  // says how to get it
   }
-  return pull_model(name, {}, false).model.path.string();
+  return pull_model(name, {}, false).model;
 }
 
 }  // namespace carat

@@ -9,8 +9,8 @@ namespace carat {
 
 PullResult pull_model(const std::string& name, const PullOptions& options, bool is_json);
 
-// The path of the model that a person named: a path as it is, or a name in the store. One that is known but not here is
-// offered to be pulled where there is a terminal to ask on. Throws Error(kNotFound).
-std::string model_path(const std::string& name);
+// The files of the model that a person named: a path as it is, or a name in the store. One that is known but not here
+// is offered to be pulled where there is a terminal to ask on. Throws Error(kNotFound).
+StoredModel model_files(const std::string& name);
 
 }  // namespace carat

@@ -7,6 +7,7 @@
 #include "cli/answer_printer.h"
 #include "cli/chat.h"
 #include "cli/command.h"
+#include "cli/pull_model.h"
 #include "cli/responder.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
@@ -121,8 +122,11 @@ void run_model(const RunOptions& options) {
   }
   std::unique_ptr<Tools> tools;
   if (has_tools) tools = std::make_unique<Tools>(options.tools, options.is_json_lines);
+  // The model of the command line, or another that a chat goes on with.
   const auto open_model = [&options](const std::string& name) {
-    const auto model = Model::load(name, {.mmproj = options.media.mmproj});
+    const bool is_first = name == options.model;
+    const StoredModel files = is_first ? StoredModel{name, options.media.mmproj} : model_files(name);
+    const auto model = Model::load(files.path, {.mmproj = files.projector});
     validate(options.answer.sampling, model->config().decoder.vocab);
     return std::make_unique<Responder>(model, compute_options(options.compute), session_options(options.compute));
   };

@@ -72,21 +72,22 @@ std::int64_t modified_at(const std::filesystem::path& path) {
   return std::chrono::duration_cast<std::chrono::seconds>(system).count();
 }
 
-// "NAME=PATH", or a path, whose last part without ".gguf" is the name.
+// "NAME=PATH", or a path, whose last part without ".gguf" is the name, or a name in the store.
 ModelEntry entry_of(const std::string& argument) {
   ModelEntry entry;
   const std::size_t equals = argument.find('=');
   const bool is_named = equals != std::string::npos && !std::filesystem::exists(argument);
   entry.path = is_named ? argument.substr(equals + 1) : argument;
-  if (!std::filesystem::exists(entry.path)) {
-    throw Error(ErrorKind::kNotFound, str(printable(entry.path, 256),
-                                          ": no such file or folder. A model is a GGUF file, "
-                                          "or a folder with config.json and safetensors."));
+  const bool is_path = std::filesystem::exists(entry.path);
+  if (!is_path) {
+    const StoredModel files = find_model(entry.path);
+    entry.path = files.path.string();
+    entry.mmproj = files.projector.string();
   }
   std::filesystem::path path = std::filesystem::path(entry.path).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   const std::filesystem::path last = path.extension() == ".gguf" ? path.stem() : path.filename();
-  entry.name = is_named ? argument.substr(0, equals) : last.string();
+  entry.name = is_named ? argument.substr(0, equals) : is_path ? last.string() : argument;
   entry.size_bytes = size_of_files(entry.path);
   entry.modified = modified_at(entry.path);
   entry.format = std::filesystem::is_directory(entry.path) ? "safetensors" : "gguf";
@@ -239,7 +240,7 @@ void serve(const ServeOptions& options) {
     engine.max_queued = options.queue;
     engine.kv_type = session_options(options.compute).kv_type;
     const bool is_default = entry.name == catalogue.default_model().name;
-    const std::string mmproj = is_default ? options.mmproj : std::string();
+    const std::string mmproj = is_default && !options.mmproj.empty() ? options.mmproj : entry.mmproj;
     if (!options.engine.empty()) return make_scripted_answerer(entry.path, engine);
     return std::make_shared<Engine>(Model::load(entry.path, {.mmproj = mmproj}), compute_options(options.compute),
                                     engine);

@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "chat/chat_template.h"
+#include "checkpoint/gguf.h"
 #include "cli/command.h"
+#include "cli/media_files.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
@@ -25,6 +27,7 @@ namespace fs = std::filesystem;
 
 struct VerifyFlags {
   std::string model;
+  std::string mmproj{};
   bool is_json = false;
 };
 
@@ -61,8 +64,8 @@ std::vector<Check> check_hashes(const fs::path& model, const Progress& progress)
 }
 
 // The first tensor with a value that is infinite or no number.
-Check check_tensors(const Model& model, const Progress& progress) {
-  const std::vector<Tensor>& tensors = model.checkpoint().tensors();
+Check check_tensors(const Checkpoint& checkpoint, const Progress& progress) {
+  const std::vector<Tensor>& tensors = checkpoint.tensors();
   std::uint64_t total = 0;
   for (const Tensor& tensor : tensors) total += tensor.bytes.size();
   ThreadPool pool(ThreadPool::physical_cores());
@@ -169,11 +172,13 @@ void run_verify(const VerifyFlags& flags) {
     ProgressBar bar("Verifying", false);
     const Progress progress = bar.callback();
     checks = check_hashes(flags.model, progress);
+    if (!flags.mmproj.empty()) checks.push_back(check_hash(flags.mmproj, progress));
     try {
-      model = Model::load(flags.model);
+      model = Model::load(flags.model, {.mmproj = flags.mmproj});
       checks.push_back(
           {"structure", true, str(model->config().architecture, ", all tensors there and of the right shape")});
-      checks.push_back(check_tensors(*model, progress));
+      checks.push_back(check_tensors(model->checkpoint(), progress));
+      if (!flags.mmproj.empty()) checks.push_back(check_tensors(Gguf(flags.mmproj), progress));
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::kCancelled) throw;
       checks.push_back({"structure", false, error.what()});
@@ -205,6 +210,7 @@ void define_verify(CLI::App& root, Action& action) {
   auto flags = std::make_shared<VerifyFlags>();
   CLI::App& verb = add_verb(root, "verify", "Check a model's files and what it computes", "carat verify gemma4:e2b");
   add_model(verb, flags->model);
+  add_mmproj(verb, flags->mmproj);
   verb.add_flag("--json", flags->is_json, "Print one JSON object");
   set_model_action(verb, action, flags, run_verify);
 }

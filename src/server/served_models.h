@@ -11,8 +11,9 @@
 namespace carat {
 
 struct ModelEntry {
-  std::string name;  // "gemma4:e2b"
-  std::string path;  // file or folder
+  std::string name;         // "gemma4:e2b"
+  std::string path;         // file or folder
+  std::string mmproj = {};  // a file with its towers, where they are in one of their own
   std::uint64_t size_bytes = 0;
   std::int64_t modified = 0;  // seconds since 1970
   std::string digest = {};    // SHA-256 in hexadecimal, where it is known

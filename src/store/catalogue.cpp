@@ -96,6 +96,16 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& names) {
+  const std::string wanted = lowered(name.substr(0, 100));
+  std::vector<std::pair<std::size_t, std::string>> ranked;
+  for (const std::string& known : names) ranked.emplace_back(distance(wanted, lowered(known)), known);
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> nearest;
+  for (std::size_t i = 0; i < std::min<std::size_t>(3, ranked.size()); ++i) nearest.push_back(ranked[i].second);
+  return nearest;
+}
+
 Catalogue Catalogue::load() {
   Catalogue catalogue;
   const json::value builtin = parse_json(kBuiltinCatalogue, "catalogue.json", ErrorKind::kInternal);
@@ -122,13 +132,9 @@ std::optional<CatalogueEntry> Catalogue::find(std::string_view name) const {
 }
 
 std::vector<std::string> Catalogue::nearest(std::string_view name) const {
-  const std::string wanted = lowered(name.substr(0, 100));
-  std::vector<std::pair<std::size_t, std::string>> ranked;
-  for (const CatalogueEntry& entry : entries_) ranked.emplace_back(distance(wanted, entry.name), entry.name);
-  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> names;
-  for (std::size_t i = 0; i < std::min<std::size_t>(3, ranked.size()); ++i) names.push_back(ranked[i].second);
-  return names;
+  for (const CatalogueEntry& entry : entries_) names.push_back(entry.name);
+  return nearest_names(name, names);
 }
 
 void Catalogue::add_own(const CatalogueEntry& entry) {

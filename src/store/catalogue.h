@@ -19,6 +19,9 @@ struct CatalogueEntry {
   bool is_own = false;  // from the user's file
 };
 
+// The three of `names` most like `name`, whatever the case, the most like first.
+std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& names);
+
 class Catalogue {
  public:
   // The built-in list and, over it, the user's file: $XDG_CONFIG_HOME/carat/models.json of the same form. Throws

@@ -340,18 +340,41 @@ std::vector<ListedModel> list_models() {
   return models;
 }
 
+namespace {
+
+// What was to be removed is not here: which models are.
+[[noreturn]] void refuse_to_remove(std::string_view name) {
+  std::vector<std::string> names;
+  for (const ListedModel& model : list_models()) names.push_back(model.name);
+  throw Error(ErrorKind::kNotFound, str("\"", printable(name, 200), "\" is not on this machine",
+                                        names.empty() ? "; no model is."
+                                                      : str(". Did you mean ", names_text(nearest_names(name, names)),
+                                                            "? `carat list` shows all.")));
+}
+
+ResolvedName resolve_to_remove(std::string_view name) {
+  try {
+    return resolve_name(name);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kNotFound) throw;
+    refuse_to_remove(name);
+  }
+}
+
+}  // namespace
+
 std::uint64_t remove_model(std::string_view name) {
   const Catalogue catalogue = Catalogue::load();
   if (const auto entry = catalogue.find(name); entry && entry->is_own) {
     Catalogue::remove_own(name);
     return 0;  // a name only; what it stands for stays
   }
-  const ResolvedName resolved = resolve_name(name);
+  const ResolvedName resolved = resolve_to_remove(name);
   if (!resolved.reference) {
     throw Error(ErrorKind::kBadInput,
                 str(printable(name, 200), ": is a path, not a model that carat fetched. Remove it yourself."));
   }
-  if (!resolved.model) throw Error(ErrorKind::kNotFound, str("\"", printable(name, 200), "\" is not on this machine."));
+  if (!resolved.model) refuse_to_remove(name);
   const Repository repository(*resolved.reference);
   const auto commit = repository.commit_of(resolved.reference->revision);
   const std::vector<std::string> names = repository.files(*commit);

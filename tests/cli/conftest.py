@@ -82,17 +82,21 @@ def chat_model(tokenizer, tmp_path_factory):
     (header_bytes,) = struct.unpack_from("<Q", data)
     header = json.loads(data[8:8 + header_bytes])
     weights = data[8 + header_bytes:]
-    # The embedding goes to the end, its rows repeated as often as the larger vocabulary asks for.
+    # The embedding goes to the end, its rows repeated as often as the larger vocabulary asks for; what lay behind it
+    # moves up.
     embedding = header["model.language_model.embed_tokens.weight"]
     begin, end = embedding["data_offsets"]
+    rows, others = weights[begin:end], weights[:begin] + weights[end:]
+    for name, entry in header.items():
+        if name != "__metadata__" and entry["data_offsets"][0] > begin:
+            entry["data_offsets"] = [offset - len(rows) for offset in entry["data_offsets"]]
     times = vocab // embedding["shape"][0]
     embedding["shape"][0] = vocab
-    embedding["data_offsets"] = [len(weights), len(weights) + (end - begin) * times]
-    header["unused"] = {"dtype": "I8", "shape": [end - begin], "data_offsets": [begin, end]}
+    embedding["data_offsets"] = [len(others), len(others) + len(rows) * times]
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with open(folder / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + weights + weights[begin:end] * times)
+        file.write(struct.pack("<Q", len(text)) + text + others + rows * times)
 
     (folder / "tokenizer.json").symlink_to(tokenizer)
     (folder / "chat_template.jinja").symlink_to(TESTS / "data" / "gemma4-chat-template.jinja")

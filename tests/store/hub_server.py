@@ -1,5 +1,5 @@
-"""A server on this machine that speaks the protocols of the Hugging Face hub and of Ollama's registry, and fails on
-demand: each request asks `faults` for what is to go wrong with it."""
+"""A server on this machine that speaks the protocols of the Hugging Face hub, of Ollama's registry and of Kaggle, and
+fails on demand: each request asks `faults` for what is to go wrong with it."""
 
 import collections
 import functools
@@ -27,10 +27,11 @@ def git_sha1(data):
 
 
 class Server:
-    """files: {repository: {name: bytes}}; ollama: {(repository, tag): {media type: bytes}}."""
+    """files: {repository: {name: bytes}}; ollama: {(repository, tag): {media type: bytes}}; kaggle: {(handle, version):
+    {name: bytes}}."""
 
-    def __init__(self, files=None, ollama=None, commit=COMMIT):
-        self.files, self.ollama, self.commit = files or {}, ollama or {}, commit
+    def __init__(self, files=None, ollama=None, kaggle=None, commit=COMMIT):
+        self.files, self.ollama, self.kaggle, self.commit = files or {}, ollama or {}, kaggle or {}, commit
         self.faults = lambda kind, path: None  # kind: "api" or "data"
         self.requests = collections.Counter()
         self.authorizations = []  # (kind, header)
@@ -68,7 +69,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
-        kind = "data" if "/cdn/" in path or "/blobs/" in path else "api"
+        kind = "data" if "/cdn/" in path or "/blobs/" in path or "/download/" in path else "api"
         with self.state.lock:
             self.state.requests[kind] += 1
             self.state.authorizations.append((kind, self.headers.get("Authorization")))
@@ -94,7 +95,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.manifest(match[1], match[2])
         if match := re.fullmatch(r"/v2/([^/]+/[^/]+)/blobs/sha256:([0-9a-f]{64})", path):
             return self.data(self.state.blobs.get(match[2]), fault)
+        if match := re.fullmatch(r"/api/v1/models/(\w+/[^/]+/\w+/[^/]+)/(get|(\d+)/files|(\d+)/download/(.+))", path):
+            return self.kaggle(match, fault)
         return self.answer(404, b"{}", {})
+
+    def kaggle(self, match, fault):
+        """Kaggle's listing comes in pages, here of one file each."""
+        versions = {version: files for (handle, version), files in self.state.kaggle.items() if handle == match[1]}
+        if match[2] == "get":
+            found = {"versionNumber": max(versions)} if versions else None
+        elif match[3]:
+            files = versions.get(int(match[3]), {})
+            query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+            page = int(query.get("page_token", ["0"])[0])
+            found = {"files": [{"name": name, "totalBytes": len(data)} for name, data in files.items()][page:page + 1],
+                     "nextPageToken": str(page + 1) if page + 1 < len(files) else ""} if files else None
+        else:
+            return self.data(versions.get(int(match[4]), {}).get(match[5]), fault)
+        return self.answer(200 if found else 404, json.dumps(found or {}).encode(), {})
 
     def answer(self, status, body, headers):
         self.send_response(status)
@@ -169,7 +187,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault == "cut":
             body = body[:len(body) // 2]
             self.close_connection = True
-        step = len(body) if fault != "slow" else 4096
+        step = len(body) if fault != "slow" else 16384
         for at in range(0, len(body), max(step, 1)):
             try:
                 self.wfile.write(body[at:at + step])

@@ -1,5 +1,6 @@
 """carat pull against a server that fails in every way: what gets a model's name is always whole."""
 
+import base64
 import hashlib
 import json
 import os
@@ -144,14 +145,15 @@ def test_wrong_bytes_once(server, home):
     assert pulled(server, home).read_bytes() == MODEL
 
 
-def test_two_hundred_random_faults(server, home):
-    """The share of requests that fail is large; in the end every pull is whole."""
-    chance = random.Random(3)
+@pytest.mark.parametrize("seed", range(4))
+def test_two_hundred_random_faults(seed, server, home):
+    """The share of requests that fail is large; in the end every pull is whole. Fifty faults from each seed."""
+    chance = random.Random(seed)
     kinds = ["cut", "reset", "wrong range", "longer", "slow", 500, 503, 429, 408, "wrong bytes", "loop"]
     count = [0]
 
     def faults(kind, path):
-        if count[0] < 200 and chance.random() < 0.6:
+        if count[0] < 50 and chance.random() < 0.6:
             count[0] += 1
             fault = chance.choice(kinds)
             return fault if kind == "data" or isinstance(fault, int) or fault == "reset" else None
@@ -159,26 +161,34 @@ def test_two_hundred_random_faults(server, home):
 
     server.faults = faults
     rounds = 0
-    while count[0] < 200 or rounds == 0:
+    while count[0] < 50 or rounds == 0:
         pull(server, home, "gemma4:e2b", "--retries", 5)
         check_nothing_wrong(home)
         carat(server, home, "rm", "gemma4:e2b")
         rounds += 1
-        assert rounds < 200
+        assert rounds < 50
     server.faults = lambda kind, path: None
     assert pulled(server, home).read_bytes() == MODEL
     check_nothing_wrong(home)
 
 
+def kill_after(seconds, *arguments, **options):
+    process = subprocess.Popen([CARAT, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               **options)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+# More for a longer look: CARAT_KILLS=100.
+KILLS = int(os.environ.get("CARAT_KILLS", 6))
+
+
 def test_kill_at_random_moments(server, home):
     """What a killed pull has fetched is not fetched again, and nothing of it is taken for a model."""
     server.faults = lambda kind, path: "slow" if kind == "data" else None
-    for _ in range(6):
-        process = subprocess.Popen([CARAT, "pull", "gemma4:e2b"], env=environment(server, home),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(RANDOM.uniform(0.1, 1.2))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for _ in range(KILLS):
+        kill_after(RANDOM.uniform(0.05, 0.6), "pull", "gemma4:e2b", env=environment(server, home))
         check_nothing_wrong(home)
     server.faults = lambda kind, path: None
     assert pulled(server, home).read_bytes() == MODEL
@@ -272,6 +282,45 @@ def test_ollama_registry(home):
     assert [m["name"] for m in json.loads(carat(server, home, "list", "--json").stdout)] == ["ollama.com/library/gemma3:270m"]
     assert pull(server, home, "ollama.com/gemma3:9b").returncode == 6
     server.close()
+
+
+def test_kaggle(home):
+    handle = "google/gemma-4/transformers/gemma-4-e2b-it"
+    older = {"config.json": b"{}", "model.safetensors": MODEL[:1000]}
+    newer = {"config.json": b"{ }", "model.safetensors": MODEL[:9_000_000], "tokenizer.json": b"[]"}
+    server = Server(kaggle={(handle, 2): older, (handle, 3): newer})
+    key = {"KAGGLE_USERNAME": "me", "KAGGLE_KEY": "secret"}
+
+    failing = [3]
+
+    def faults(kind, path):
+        if kind == "data" and failing[0] > 0:
+            failing[0] -= 1
+            return "cut"
+        return None
+
+    server.faults = faults
+    path = pulled(server, home, f"kaggle.com/{handle}", **key)
+    assert {entry.name: entry.read_bytes() for entry in path.iterdir()} == newer, "the latest version"
+    basic = "Basic " + base64.b64encode(b"me:secret").decode()
+    assert {header for _, header in server.authorizations} == {basic}
+    path = pulled(server, home, f"kaggle.com/models/{handle}/2", **key)
+    assert {entry.name: entry.read_bytes() for entry in path.iterdir()} == older
+    server.authorizations.clear()
+    assert pull(server, home, f"kaggle.com/{handle}", KAGGLE_API_TOKEN="token").returncode == 0
+    assert {header for _, header in server.authorizations} == {"Bearer token"}
+    assert pull(server, home, f"kaggle.com/{handle}/9").returncode == 6
+    assert pull(server, home, f"kaggle.com/{handle}/x").returncode == 4
+    server.close()
+
+
+def test_removing_what_is_not_here_tells_what_is(server, home):
+    done = carat(server, home, "rm", "nosuch")
+    assert done.returncode == 3 and "no model is" in done.stderr, done.stderr
+    pulled(server, home)
+    for name in ("gemma4:e2", "gemma4:e4b"):
+        done = carat(server, home, "rm", name)
+        assert done.returncode == 3 and 'Did you mean "gemma4:e2b"' in done.stderr, done.stderr
 
 
 def test_names_and_exit_codes(server, home):

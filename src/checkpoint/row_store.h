@@ -28,7 +28,7 @@ class RowStore final : public RowSource {
   void fetch(std::span<const std::int32_t> rows, std::span<std::byte> out) const override;
 
   // Bytes read from the file since the store was made; rows found in the cache don't count.
-  std::uint64_t bytes_read() const { return bytes_read_.load(); }
+  std::uint64_t bytes_read() const override { return bytes_read_.load(); }
   std::uint64_t size_bytes() const { return static_cast<std::uint64_t>(rows_) * row_bytes_; }
 
  private:

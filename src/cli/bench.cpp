@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
+#include <optional>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "cli/command.h"
+#include "cli/generation_race.h"
 #include "cli/options.h"
 #include "cli/stopwatch.h"
 #include "cli/terminal.h"
@@ -24,22 +27,25 @@ struct BenchOptions {
   std::vector<std::size_t> generated{128};
   std::vector<std::size_t> depth{0};
   std::vector<std::size_t> threads{0};
+  std::vector<std::size_t> sequences{1};
   std::size_t repetitions = 5;
   ComputeFlags compute;
   bool is_json = false;
   bool is_csv = false;
 };
 
-// Either a prompt of so many tokens goes in at once, or so many tokens one by one, behind `depth` others.
+// Either a prompt of so many tokens goes in at once, or so many tokens one by one, behind `depth` others; the latter in
+// several sequences side by side, if asked for.
 struct Test {
   std::size_t prompt = 0;
   std::size_t generated = 0;
   std::size_t depth = 0;
+  std::size_t sequences = 1;
 
   std::size_t tokens() const { return prompt + generated; }
   std::string name() const {
     const std::string what = prompt > 0 ? str("pp", prompt) : str("tg", generated);
-    return depth > 0 ? str(what, " @ d", depth) : what;
+    return str(what, depth > 0 ? str(" @ d", depth) : "", sequences > 1 ? str(" x ", sequences) : "");
   }
 };
 
@@ -52,6 +58,8 @@ struct Result {
   double deviation = 0;  // of the samples
   double median = 0;
   double weight_gigabytes_per_second = 0;  // generation only
+  ResidentMemory resident{};               // after the test
+  std::uint64_t ple_bytes_read = 0;        // of the per-layer embeddings, from the file, during the test
 };
 
 std::vector<std::int32_t> random_tokens(std::size_t count, std::size_t vocab, Random& random) {
@@ -94,7 +102,9 @@ std::vector<Test> tests_of(const BenchOptions& options) {
       if (n > 0) tests.push_back({.prompt = n, .depth = depth});
     }
     for (const std::size_t n : options.generated) {
-      if (n > 0) tests.push_back({.generated = n, .depth = depth});
+      for (const std::size_t sequences : options.sequences) {
+        if (n > 0) tests.push_back({.generated = n, .depth = depth, .sequences = sequences});
+      }
     }
   }
   if (tests.empty()) throw Error(ErrorKind::kBadInput, "nothing to measure: both -p and -n are 0.");
@@ -109,6 +119,7 @@ json::object to_json(const Result& result, const BenchOptions& options, const Mo
                    {"n_prompt", result.test.prompt},
                    {"n_gen", result.test.generated},
                    {"n_depth", result.test.depth},
+                   {"n_sequences", result.test.sequences},
                    {"n_threads", result.threads},
                    {"isa", result.isa},
                    {"activations", options.compute.activations},
@@ -116,18 +127,24 @@ json::object to_json(const Result& result, const BenchOptions& options, const Mo
                    {"avg_ts", result.mean},
                    {"stddev_ts", result.deviation},
                    {"median_ts", result.median},
-                   {"samples_ts", std::move(samples)}};
+                   {"samples_ts", std::move(samples)},
+                   {"resident_bytes", result.resident.total},
+                   {"resident_file_bytes", result.resident.file},
+                   {"ple_bytes_read", result.ple_bytes_read}};
   if (result.test.generated > 0) out["weight_gb_per_s"] = result.weight_gigabytes_per_second;
   return out;
 }
 
 std::string csv_text(const std::vector<Result>& results, const BenchOptions& options) {
   std::ostringstream out;
-  out << "test,n_prompt,n_gen,n_depth,n_threads,isa,activations,kv_type,avg_ts,stddev_ts,median_ts,weight_gb_per_s\n";
+  out << "test,n_prompt,n_gen,n_depth,n_sequences,n_threads,isa,activations,kv_type,avg_ts,stddev_ts,median_ts,"
+         "resident_bytes,resident_file_bytes,ple_bytes_read,weight_gb_per_s\n";
   for (const Result& result : results) {
     out << result.test.name() << ',' << result.test.prompt << ',' << result.test.generated << ',' << result.test.depth
-        << ',' << result.threads << ',' << result.isa << ',' << options.compute.activations << ','
-        << options.compute.kv_type << ',' << result.mean << ',' << result.deviation << ',' << result.median << ',';
+        << ',' << result.test.sequences << ',' << result.threads << ',' << result.isa << ','
+        << options.compute.activations << ',' << options.compute.kv_type << ',' << result.mean << ','
+        << result.deviation << ',' << result.median << ',' << result.resident.total << ',' << result.resident.file
+        << ',' << result.ple_bytes_read << ',';
     if (result.test.generated > 0) out << result.weight_gigabytes_per_second;
     out << '\n';
   }
@@ -153,6 +170,11 @@ std::string table_text(const std::vector<Result>& results) {
   return out.str();
 }
 
+std::uint64_t ple_bytes_read(const Model& model) {
+  const auto& table = model.weights().ple_table;
+  return table == nullptr ? 0 : table->bytes_read();
+}
+
 std::vector<Result> measure(const BenchOptions& options, const std::shared_ptr<const Model>& model,
                             const std::vector<Test>& tests) {
   const std::uint64_t bytes_per_token = weight_bytes_per_token(model->weights(), model->config().decoder);
@@ -167,16 +189,26 @@ std::vector<Result> measure(const BenchOptions& options, const std::shared_ptr<c
     compute.threads = threads;
     Session session(model, compute, session_flags);
     for (const Test& test : tests) {
+      const std::uint64_t ple_bytes_before = ple_bytes_read(*model);
       Result result{.test = test, .threads = session.threads(), .isa = std::string(session.isa())};
+      std::optional<GenerationRace> race;
+      if (test.sequences > 1) {
+        race.emplace(model, compute, session_flags.kv_type, test.sequences, test.depth + test.generated);
+      }
+      const auto run = [&](const Test& what) {
+        return race ? race->run(what.depth, what.generated, random) : run_once(session, what, random);
+      };
       // Warm up: pages of the mapping and of the cache are touched for the first time.
-      run_once(session, {.prompt = std::min<std::size_t>(test.prompt, 32), .generated = test.prompt > 0 ? 0U : 1U},
-               random);
+      run({.prompt = std::min<std::size_t>(test.prompt, 32), .generated = test.prompt > 0 ? 0U : 1U});
       for (std::size_t i = 0; i < options.repetitions; ++i) {
-        const double seconds = run_once(session, test, random);
-        result.rates.push_back(static_cast<double>(test.tokens()) / seconds);
+        result.rates.push_back(static_cast<double>(test.tokens() * test.sequences) / run(test));
       }
       summarise(result);
-      result.weight_gigabytes_per_second = result.mean * static_cast<double>(bytes_per_token) * 1e-9;
+      // Weights are read once a step, for all sequences; of experts, though, each sequence may use others.
+      const double steps_per_second = result.mean / static_cast<double>(test.sequences);
+      result.weight_gigabytes_per_second = steps_per_second * static_cast<double>(bytes_per_token) * 1e-9;
+      result.resident = resident_memory();
+      result.ple_bytes_read = ple_bytes_read(*model) - ple_bytes_before;
       results.push_back(std::move(result));
     }
   }
@@ -215,6 +247,12 @@ void define_bench(CLI::App& root, Action& action) {
   add_counts(verb, "-p,--n-prompt", options->prompt, "Tests that read so many tokens at once; 0: none");
   add_counts(verb, "-n,--n-gen", options->generated, "Tests that generate so many tokens; 0: none");
   add_counts(verb, "-d,--n-depth", options->depth, "Tokens in the context before each test");
+  verb.add_option("-s,--sequences", options->sequences, "Sequences that generate side by side; tokens of all count")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 512))
+      ->type_name("N,...")
+      ->capture_default_str();
   verb.add_option("-r,--repetitions", options->repetitions, "How often each test is run")
       ->check(CLI::Range(1, 10000))
       ->type_name("N")

@@ -61,7 +61,7 @@ void add_model(CLI::App& verb, std::string& model) {
 
 void add_kernel_flags(CLI::App& verb, ComputeFlags& flags) {
   verb.add_option("--kv-type", flags.kv_type, "Type of the cached keys and values")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}))
       ->capture_default_str()
       ->group(kComputingGroup);
   verb.add_option("--isa", flags.isa, "Instruction set, as `carat show --cpu` lists them")

@@ -3,6 +3,9 @@
 #include <cstring>
 #include <vector>
 
+#include "tensor/dtype.h"
+#include "tensor/quantize.h"
+
 namespace carat {
 namespace {
 
@@ -11,6 +14,8 @@ void store(const KernelTable& kernels, DType dtype, std::span<const float> x, st
     kernels.to_f16(x.data(), x.size(), reinterpret_cast<std::uint16_t*>(out));
   } else if (dtype == DType::kBF16) {
     kernels.to_bf16(x.data(), x.size(), reinterpret_cast<std::uint16_t*>(out));
+  } else if (dtype == DType::kQ8_0) {
+    quantize_row(dtype, x, {out, *row_bytes(dtype, x.size())});
   } else {
     std::memcpy(out, x.data(), x.size_bytes());
   }
@@ -21,6 +26,22 @@ void norm_and_rotate(const KernelTable& kernels, const Vector& weight, float eps
                      std::span<const float> sin, std::span<float> head) {
   kernels.rms_norm(head.data(), weight.data(), eps, head.size(), head.data());
   kernels.rope(cos.data(), sin.data(), cos.size(), head.size() / 2, head.data());
+}
+
+// Stores one head's key, or of a K = V layer's the elements that turn; k: [head_dim].
+void store_key(const KernelTable& kernels, const KvPages& kv, std::span<const float> k, std::byte* out) {
+  if (kv.stored_pairs == 0) return store(kernels, kv.dtype, k, out);
+  store(kernels, kv.dtype, k.first(kv.stored_pairs), out);
+  store(kernels, kv.dtype, k.subspan(k.size() / 2, kv.stored_pairs), out + kv.bytes(kv.stored_pairs));
+}
+
+// Multiplies the elements that don't turn by the keys' norm weight, which the values they meet lack. q: [head_dim].
+void fold_key_norm(const KernelTable& kernels, const KvPages& kv, const Vector& key_norm, std::span<float> q) {
+  if (kv.stored_pairs == 0) return;
+  const std::size_t half = q.size() / 2;
+  for (const std::size_t first : {kv.stored_pairs, half + kv.stored_pairs}) {
+    kernels.mul(key_norm.data() + first, half - kv.stored_pairs, q.data() + first);
+  }
 }
 
 }  // namespace
@@ -52,8 +73,9 @@ void attention_block(const Compute& compute, const DecoderConfig& config, const 
     const std::span<const float> cos = rope.cos.row(row);
     const std::span<const float> sin = rope.sin.row(row);
     for (std::size_t head = 0; head < config.heads; ++head) {
-      norm_and_rotate(kernels, weights.query_norm, config.rms_eps, cos, sin,
-                      query.row(row).subspan(head * head_dim, head_dim));
+      const std::span<float> q = query.row(row).subspan(head * head_dim, head_dim);
+      norm_and_rotate(kernels, weights.query_norm, config.rms_eps, cos, sin, q);
+      fold_key_norm(kernels, kv, step.key_layers[layer.kv_source].attention.key_norm, q);
     }
     if (!layer.owns_kv()) return;
     const std::size_t position = step.rows[row].position;
@@ -63,7 +85,7 @@ void attention_block(const Compute& compute, const DecoderConfig& config, const 
       if (layer.is_k_eq_v) std::memcpy(v.data(), k.data(), k.size_bytes());  // the key before norm and rotation
       if (config.has_value_norm) kernels.rms_norm(v.data(), nullptr, config.rms_eps, head_dim, v.data());
       norm_and_rotate(kernels, weights.key_norm, config.rms_eps, cos, sin, k);
-      store(kernels, kv.dtype, k, kv.key(position, head));
+      store_key(kernels, kv, k, kv.key(position, head));
       store(kernels, kv.dtype, v, kv.value(position, head));
     }
   };

@@ -57,7 +57,7 @@ MatView<const float> Decoder::forward(const Compute& compute, const Batch& batch
   const std::size_t layers = config_.layers.size();
   const std::size_t shared_from = config_.layers_that_matter_to_others();
   MatView<float> h = scratch.hidden.mat(batch.rows.size(), config_.hidden);
-  Step step(compute, config_, batch.rows, batch.caches, scratch);
+  Step step(compute, config_, weights_.layers, batch.rows, batch.caches, scratch);
 
   embed(compute, step.rows, h);
   if (trace != nullptr) trace->tensor("embedding", h);
@@ -68,7 +68,7 @@ MatView<const float> Decoder::forward(const Compute& compute, const Batch& batch
   if (h.empty()) return {};
   if (shared_from < layers) {
     std::erase_if(step.rows, [](const BatchRow& row) { return !row.wants_logits; });
-    step = Step(compute, config_, step.rows, batch.caches, scratch);
+    step = Step(compute, config_, weights_.layers, step.rows, batch.caches, scratch);
     const MatView<float> embedding = scratch.normed.mat(h.rows(), config_.hidden);
     if (config_.ple_dim != 0) embed(compute, step.rows, embedding);
     run_layers(compute, {shared_from, layers}, step, embedding, h, scratch, trace, should_stop);

@@ -34,6 +34,8 @@ class Decoder {
   // out = cap * tanh(output hidden / cap). hidden: [rows, hidden], out: [rows, vocab].
   void logits(const Compute& compute, MatView<const float> hidden, MatView<float> out) const;
 
+  const DecoderWeights& weights() const { return weights_; }
+
  private:
   struct LayerRange {
     std::size_t first = 0;

@@ -29,7 +29,8 @@ std::size_t Drafter::bytes_needed(const DrafterConfig& config) {
 void Drafter::run_layers(const Compute& compute, const DraftContext& context, MatView<float> h, Trace* trace) {
   const DecoderConfig& config = config_.decoder;
   KvCache* const caches[] = {&context.cache};
-  Step step(compute, config, {{.token = context.token, .position = context.position}}, caches, scratch_);
+  Step step(compute, config, context.target.weights().layers, {{.token = context.token, .position = context.position}},
+            caches, scratch_);
   // Keys end one position before the row, and sliding layers see those at most `window` away from the last of them:
   // one more than the target would (masking_utils.py: abs(query - key) <= window).
   const std::size_t end = context.position;

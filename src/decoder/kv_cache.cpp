@@ -1,7 +1,11 @@
 #include "decoder/kv_cache.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
+
+#include "base/error.h"
+#include "tensor/dtype.h"
 
 namespace carat {
 namespace {
@@ -10,11 +14,16 @@ std::size_t pages_for(std::size_t positions) {
   return (positions + kPageTokens - 1) / kPageTokens;
 }
 
-KvPages layout(const LayerConfig& layer, const KvCacheOptions& options) {
+KvPages layout(const DecoderConfig& config, const LayerConfig& layer, const KvCacheOptions& options) {
   KvPages pages;
   pages.dtype = layer.is_sliding ? options.sliding_type : options.global_type;
   pages.kv_heads = layer.kv_heads;
   pages.head_dim = layer.head_dim;
+  const std::size_t pairs = config.rope_of(layer).size();
+  const std::size_t block = pages.dtype == DType::kQ8_0 ? 32 : 1;
+  if (layer.is_k_eq_v && config.has_value_norm && pairs < layer.head_dim / 2 && pairs % block == 0) {
+    pages.stored_pairs = pairs;
+  }
   return pages;
 }
 
@@ -31,7 +40,21 @@ KvCache::KvCache(const DecoderConfig& config, const KvCacheOptions& options, Pag
     if (!layer.owns_kv()) continue;
     Kind& kind = kind_of(layer);
     offsets_[layer.index] = kind.block_bytes;
-    kind.block_bytes += layout(layer, options).page_bytes();
+    kind.block_bytes += layout(config, layer, options).page_bytes();
+  }
+}
+
+void KvCache::require_type(const DecoderConfig& config, DType type) {
+  constexpr std::array kTypes{DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0};
+  if (std::ranges::find(kTypes, type) == kTypes.end()) {
+    throw Error(ErrorKind::kBadInput,
+                str("a key/value cache of type ", dtype_info(type).name, ", expected f32, f16, bf16 or q8_0."));
+  }
+  for (const LayerConfig& layer : config.layers) {
+    if (layer.head_dim % dtype_info(type).block_values == 0) continue;
+    throw Error(ErrorKind::kBadInput, str("a key/value cache of type ", dtype_info(type).name, " holds blocks of ",
+                                          dtype_info(type).block_values, " values, but heads of layer ", layer.index,
+                                          " have ", layer.head_dim, ". Use --kv-type f16."));
   }
 }
 
@@ -42,7 +65,7 @@ std::size_t KvCache::bytes_needed(const DecoderConfig& config, const KvCacheOpti
   for (const LayerConfig& layer : config.layers) {
     if (!layer.owns_kv()) continue;
     const std::size_t positions = layer.is_sliding ? std::min(options.context, window) : options.context;
-    bytes += pages_for(positions) * layout(layer, options).page_bytes();
+    bytes += pages_for(positions) * layout(config, layer, options).page_bytes();
   }
   return bytes;
 }
@@ -61,10 +84,17 @@ void KvCache::set_block(Kind& kind, std::size_t page, KvBlockRef block) {
 // Slots of the page before `slot` are kept, those from there on may be written afterwards.
 void KvCache::make_writable(Kind& kind, std::size_t page, std::size_t slot) {
   const KvBlockRef held = page < kind.blocks.size() ? kind.blocks[page] : nullptr;
-  // The kind's own reference and `held`.
-  const bool is_shared = held.use_count() > 2;
-  if (held != nullptr && (!is_shared || held->filled == slot)) return;
-  KvBlockRef fresh = pool_->allocate(kind.block_bytes);
+  const auto is_shared = [&held] { return held.use_count() > 2; };  // the kind's own reference and `held`
+  if (held != nullptr && (!is_shared() || held->filled == slot)) return;
+  KvBlockRef fresh;
+  try {
+    fresh = pool_->allocate(kind.block_bytes);
+  } catch (const Error&) {
+    if (held == nullptr) throw;
+    pool_->release(*held);  // what nobody shares any more needs no copy
+    if (is_shared()) throw;
+    return;
+  }
   if (slot != 0) {
     // Not memcpy: there are no bytes, and null for them, where no layer is of the kind.
     std::copy_n(held->memory.data(), kind.block_bytes, fresh->memory.data());
@@ -94,7 +124,7 @@ void KvCache::make_room(std::size_t begin, std::size_t end) {
 
 KvPages KvCache::pages(std::size_t layer) const {
   const LayerConfig& source = config_->layers[config_->layers[layer].kv_source];
-  KvPages pages = layout(source, options_);
+  KvPages pages = layout(*config_, source, options_);
   pages.pages = pages_[source.index];
   return pages;
 }

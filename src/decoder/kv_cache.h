@@ -11,7 +11,7 @@
 namespace carat {
 
 struct KvCacheOptions {
-  DType sliding_type = DType::kF16;  // kF32, kF16 or kBF16, per kind of layer
+  DType sliding_type = DType::kF16;  // kF32, kF16, kBF16 or kQ8_0, per kind of layer
   DType global_type = DType::kF16;
   std::size_t context = 0;  // most positions
   std::size_t chunk = 0;    // most tokens written before they are attended to
@@ -25,6 +25,9 @@ class KvCache {
  public:
   // config and pool must outlive this and its copies.
   KvCache(const DecoderConfig& config, const KvCacheOptions& options, PagePool& pool);
+
+  // Throws Error(kBadInput) where keys and values of this model can't be held as `type`.
+  static void require_type(const DecoderConfig& config, DType type);
 
   // The most bytes a sequence of the full context takes.
   static std::size_t bytes_needed(const DecoderConfig& config, const KvCacheOptions& options);

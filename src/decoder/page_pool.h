@@ -37,6 +37,13 @@ class PagePool {
   // there are none left.
   void set_reclaim(std::function<bool(std::size_t size_bytes)> reclaim) { reclaim_ = std::move(reclaim); }
 
+  // Asked by release(): gives up that very block where it is held in reserve.
+  void set_release(std::function<void(const KvBlock& block)> release) { release_ = std::move(release); }
+  // For a sequence that has to write to a block it shares, and finds no memory for a copy.
+  void release(const KvBlock& block) const {
+    if (release_) release_(block);
+  }
+
   std::size_t budget_bytes() const { return budget_bytes_; }
   std::size_t used_bytes() const { return shelf_->used_bytes; }
 
@@ -52,6 +59,7 @@ class PagePool {
 
   std::size_t budget_bytes_;
   std::function<bool(std::size_t)> reclaim_;
+  std::function<void(const KvBlock&)> release_;
   std::shared_ptr<Shelf> shelf_ = std::make_shared<Shelf>();
 };
 

@@ -35,9 +35,10 @@ KeySpan global_span(const DecoderConfig& config, const BatchRow& row) {
 
 }  // namespace
 
-Step::Step(const Compute& compute, const DecoderConfig& config, std::vector<BatchRow> batch_rows,
-           std::span<KvCache* const> caches, Scratch& scratch)
-    : rows(std::move(batch_rows)),
+Step::Step(const Compute& compute, const DecoderConfig& config, std::span<const LayerWeights> kv_layers,
+           std::vector<BatchRow> batch_rows, std::span<KvCache* const> caches, Scratch& scratch)
+    : key_layers(kv_layers),
+      rows(std::move(batch_rows)),
       rope_sliding(fill_rope(compute, rows, config.rope_sliding, scratch.cos_sliding, scratch.sin_sliding)),
       rope_global(fill_rope(compute, rows, config.rope_global, scratch.cos_global, scratch.sin_global)) {
   for (std::size_t i = 0; i < rows.size(); ++i) {

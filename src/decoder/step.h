@@ -9,6 +9,7 @@
 #include "decoder/batch.h"
 #include "decoder/config.h"
 #include "decoder/scratch.h"
+#include "decoder/weights.h"
 #include "nn/compute.h"
 
 namespace carat {
@@ -28,9 +29,11 @@ struct RopeRows {
 
 struct Step {
   // Fills the rope buffers of scratch, which the views here then point into.
-  Step(const Compute& compute, const DecoderConfig& config, std::vector<BatchRow> batch_rows,
-       std::span<KvCache* const> caches, Scratch& scratch);
+  // kv_layers: those of the decoder whose keys the caches hold; they must outlive this.
+  Step(const Compute& compute, const DecoderConfig& config, std::span<const LayerWeights> kv_layers,
+       std::vector<BatchRow> batch_rows, std::span<KvCache* const> caches, Scratch& scratch);
 
+  std::span<const LayerWeights> key_layers;
   std::vector<BatchRow> rows;
   std::vector<SequenceRows> sequences;
   std::vector<KeySpan> sliding_spans;  // per row

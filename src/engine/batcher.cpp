@@ -44,6 +44,7 @@ std::size_t rows_before_picture(const BuiltPrompt& prompt, std::size_t position,
 Batcher::Batcher(StepRunner& runner, const BatcherOptions& options)
     : runner_(runner), options_(options), pool_(options.kv_budget), prefixes_(runner.config()) {
   pool_.set_reclaim([this](std::size_t) { return prefixes_.reclaim(); });
+  pool_.set_release([this](const KvBlock& block) { prefixes_.forget(block); });
 }
 
 bool Batcher::fits(std::size_t tokens) const {

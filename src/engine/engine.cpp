@@ -57,6 +57,7 @@ void check_numbers(const EngineOptions& options) {
 // The options with defaults filled in. Throws Error(kBadInput, kOutOfMemory).
 EngineOptions checked(const DecoderConfig& config, std::size_t trained_context, EngineOptions options) {
   check_numbers(options);
+  KvCache::require_type(config, options.kv_type);
   if (options.context > trained_context) {
     throw Error(ErrorKind::kBadInput,
                 str("a context of ", options.context, " tokens is more than the ", trained_context,

@@ -28,7 +28,7 @@ struct EngineOptions {
   std::string name;              // ModelInfo::name
   std::size_t context = 0;       // tokens a sequence may reach; 0: the model's, at most 32768 and what the budget holds
   std::size_t kv_budget = 0;     // bytes of keys and values, cached ones included; 0: a third of what is free
-  DType kv_type = DType::kF16;   // kF32, kF16 or kBF16
+  DType kv_type = DType::kF16;   // kF32, kF16, kBF16 or kQ8_0
   std::size_t max_running = 16;  // sequences in a batch
   std::size_t max_queued = 256;  // requests that wait; more are refused (BusyError)
   std::size_t chunk = 256;       // most rows of a step

@@ -175,6 +175,24 @@ bool PrefixCache::reclaim() {
   return true;
 }
 
+void PrefixCache::forget(const KvBlock& block) {
+  for (auto& [salt, root] : roots_) forget_below(root, block);
+  std::erase_if(roots_, [](const auto& root) { return root.second.children.empty(); });
+}
+
+void PrefixCache::forget_below(Node& parent, const KvBlock& block) {
+  std::erase_if(parent.children, [&](const std::unique_ptr<Node>& child) {
+    if (child->blocks.global.get() != &block) return false;
+    walk(*child, [this](Node&, std::size_t) { --nodes_; });
+    --nodes_;
+    return true;
+  });
+  for (const std::unique_ptr<Node>& child : parent.children) {
+    if (child->blocks.sliding.get() == &block) child->blocks.sliding = nullptr;
+    forget_below(*child, block);
+  }
+}
+
 std::size_t PrefixCache::bytes() const {
   std::size_t bytes = 0;
   const auto count = [&](const KvBlockRef& block) {

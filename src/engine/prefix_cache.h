@@ -44,6 +44,8 @@ class PrefixCache {
 
   // Gives up something that nobody else holds; false when there is nothing left.
   bool reclaim();
+  // Gives up this block, whoever else holds it; with a block of global layers, what follows it.
+  void forget(const KvBlock& block);
 
   // However little memory the blocks take: the tree has no more nodes than this, the leaves longest unused go.
   static constexpr std::size_t kMostNodes = 4096;
@@ -72,6 +74,7 @@ class PrefixCache {
   static void walk(Node& node, const Visit& visit);
   std::size_t window_begin(std::size_t position) const;
   void drop_oldest_leaf();
+  void forget_below(Node& parent, const KvBlock& block);
 
   const DecoderConfig& config_;
   std::map<std::string, Node> roots_;  // by salt

@@ -34,10 +34,7 @@ SessionOptions checked(const DecoderConfig& config, SessionOptions options) {
     throw Error(ErrorKind::kBadInput, str("a chunk of ", options.chunk, " tokens, expected 1 to ", kMaxChunk, "."));
   }
   options.chunk = std::min(options.chunk, options.context);
-  if (options.kv_type != DType::kF32 && options.kv_type != DType::kF16 && options.kv_type != DType::kBF16) {
-    throw Error(ErrorKind::kBadInput,
-                str("a key/value cache of type ", dtype_info(options.kv_type).name, ", expected f32, f16 or bf16."));
-  }
+  KvCache::require_type(config, options.kv_type);
   return options;
 }
 
@@ -56,7 +53,7 @@ void require_memory(const DecoderConfig& config, const SessionOptions& options, 
   throw Error(ErrorKind::kOutOfMemory, str("a context of ", options.context, " tokens needs ", memory.kv_bytes >> 20,
                                            " MiB of key/value cache (", dtype_info(options.kv_type).name, ") and ",
                                            memory.scratch_bytes >> 20, " MiB of activations; ", available >> 20,
-                                           " MiB are free. Use a shorter context (--ctx) or --kv-type f16."));
+                                           " MiB are free. Use a shorter context (--ctx) or --kv-type q8_0."));
 }
 
 }  // namespace

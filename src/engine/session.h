@@ -20,7 +20,7 @@ namespace carat {
 
 struct SessionOptions {
   std::size_t context = 0;      // most tokens the sequence may reach; 0: the model's, at most 4096
-  DType kv_type = DType::kF16;  // kF32, kF16 or kBF16
+  DType kv_type = DType::kF16;  // kF32, kF16, kBF16 or kQ8_0
   // Most tokens that go through the model at once; a picture that has more, in a model whose pictures are seen whole,
   // goes through whole all the same.
   std::size_t chunk = 512;

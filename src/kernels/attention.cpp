@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "tensor/quantize.h"
+
 namespace carat {
 namespace {
 
@@ -22,6 +24,10 @@ void load_values(const KernelTable& kernels, const KvPages& kv, const std::byte*
     kernels.from_f16(reinterpret_cast<const std::uint16_t*>(src), n, out);
   } else if (kv.dtype == DType::kBF16) {
     kernels.from_bf16(reinterpret_cast<const std::uint16_t*>(src), n, out);
+  } else if (kv.dtype == DType::kQ8_0 && kernels.from_q8_0 != nullptr) {
+    kernels.from_q8_0(src, n, out);
+  } else if (kv.dtype == DType::kQ8_0) {
+    dequantize_row(kv.dtype, {src, kv.bytes(n)}, {out, n});
   } else {
     std::copy_n(reinterpret_cast<const float*>(src), n, out);
   }
@@ -133,6 +139,20 @@ void Attention::gather_queries(MatView<const float> q, float scale, const Tile& 
   if (scale != 1.0F) kernels_.scale(scale, tile.rows * group_ * head_dim_, w.queries.data());
 }
 
+// Sixteen keys from `position` on: panel [head_dim][16].
+void Attention::load_keys(const KvPages& kv, std::size_t position, std::size_t head, float* panel) const {
+  const UnpackF32 unpack = kernels_.unpack_f32[static_cast<std::size_t>(kv.dtype)];
+  const WeightRows keys{kv.key(position, head), kv.bytes(kv.key_width()), kPanelRows};
+  if (kv.stored_pairs == 0) {
+    unpack(keys, 0, head_dim_, panel, kPanelRows);
+    return;
+  }
+  const WeightRows values{kv.value(position, head), kv.bytes(head_dim_), kPanelRows};
+  unpack(values, 0, head_dim_, panel, kPanelRows);
+  unpack(keys, 0, kv.stored_pairs, panel, kPanelRows);
+  unpack(keys, kv.stored_pairs, kv.stored_pairs, panel + head_dim_ / 2 * kPanelRows, kPanelRows);
+}
+
 void Attention::attend_split(std::span<const KeySpan> spans, const Tile& tile, std::size_t split, Workspace& w,
                              const Partial& result) const {
   const KvPages& kv = tile.segment->kv;
@@ -153,8 +173,7 @@ void Attention::attend_split(std::span<const KeySpan> spans, const Tile& tile, s
     std::fill_n(w.scores.data(), queries * kKeyTile, 0.0F);
     for (std::size_t k = 0; k < keys; k += kPanelRows) {
       float* panel = w.keys.data() + k * head_dim_;
-      const WeightRows rows{kv.key(key + k, tile.kv_head), head_dim_ * kv.element_bytes(), kPanelRows};
-      kernels_.unpack_f32[static_cast<std::size_t>(kv.dtype)](rows, 0, head_dim_, panel, kPanelRows);
+      load_keys(kv, key + k, tile.kv_head, panel);
       kernels_.panel_gemm_f32(panel, kPanelRows, head_dim_, w.queries.data(), head_dim_, queries, w.scores.data() + k,
                               kKeyTile);
     }

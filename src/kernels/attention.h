@@ -18,8 +18,12 @@ inline constexpr std::size_t kKeyTile = 64;
 inline constexpr std::size_t kKeySplit = 256;
 
 // The keys and values of one sequence in one layer. A page holds kPageTokens positions:
-// keys [kv_heads][kPageTokens][head_dim], then values, the same. Position p lies in page (p / kPageTokens) % pages,
-// which makes a short list a ring.
+// keys [kv_heads][kPageTokens][key_width], then values [kv_heads][kPageTokens][head_dim]. Position p lies in page
+// (p / kPageTokens) % pages, which makes a short list a ring.
+//
+// Where a layer's keys are its values but for norm weight and rotation (K = V), only the elements that turn are stored
+// of a key, those of the lower half and then their partners; the others are the value's, and the queries carry the norm
+// weight of the keys.
 inline constexpr std::size_t kPageTokens = 256;
 
 struct KvPages {
@@ -27,16 +31,27 @@ struct KvPages {
   DType dtype = DType::kF16;
   std::size_t kv_heads = 0;
   std::size_t head_dim = 0;
+  std::size_t stored_pairs = 0;  // pairs of elements stored of a key; 0: all of them
 
-  std::size_t element_bytes() const { return dtype == DType::kF32 ? 4 : 2; }
-  std::size_t page_bytes() const { return 2 * kv_heads * kPageTokens * head_dim * element_bytes(); }
+  std::size_t key_width() const { return stored_pairs == 0 ? head_dim : 2 * stored_pairs; }
+  // Bytes of `width` elements.
+  std::size_t bytes(std::size_t width) const {
+    if (dtype == DType::kQ8_0) return width / 32 * 34;
+    return width * (dtype == DType::kF32 ? 4 : 2);
+  }
+  std::size_t page_bytes() const { return kv_heads * kPageTokens * (bytes(key_width()) + bytes(head_dim)); }
   // Where the key, or the value, of a position and head lies.
   std::byte* key(std::size_t position, std::size_t head) const {
-    const std::size_t slot = head * kPageTokens + position % kPageTokens;
-    return pages[position / kPageTokens % pages.size()] + slot * head_dim * element_bytes();
+    return page(position) + slot(position, head) * bytes(key_width());
   }
   std::byte* value(std::size_t position, std::size_t head) const {
-    return key(position, head) + kv_heads * kPageTokens * head_dim * element_bytes();
+    return page(position) + kv_heads * kPageTokens * bytes(key_width()) + slot(position, head) * bytes(head_dim);
+  }
+
+ private:
+  std::byte* page(std::size_t position) const { return pages[position / kPageTokens % pages.size()]; }
+  static std::size_t slot(std::size_t position, std::size_t head) {
+    return head * kPageTokens + position % kPageTokens;
   }
 };
 
@@ -91,6 +106,7 @@ class Attention {
 
   void plan(std::span<const KeySpan> spans, std::span<const AttentionSegment> segments, std::size_t group);
   void gather_queries(MatView<const float> q, float scale, const Tile& tile, Workspace& w) const;
+  void load_keys(const KvPages& kv, std::size_t position, std::size_t head, float* panel) const;
   void attend_split(std::span<const KeySpan> spans, const Tile& tile, std::size_t split, Workspace& w,
                     const Partial& result) const;
   void merge(const Partial& part, std::size_t queries, const Partial& total) const;

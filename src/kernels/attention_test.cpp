@@ -7,6 +7,7 @@
 
 #include "base/float16.h"
 #include "kernels/cpu.h"
+#include "tensor/quantize.h"
 
 namespace carat {
 namespace {
@@ -182,6 +183,106 @@ TEST(Attention, ReadsARingAsItReadsAList) {
   attention({q.data(), 1, 64}, 1, {&first, 1}, {&segment, 1}, {early.data(), 1, 64});
   attention({q.data(), 1, 64}, 1, {&second, 1}, {&segment, 1}, {late.data(), 1, 64});
   EXPECT_EQ(early, late);
+}
+
+// Pages of one sequence whose rows are written by hand.
+struct OwnPages {
+  explicit OwnPages(KvPages layout) : view(layout), memory(layout.page_bytes(), "test"), page(memory.data()) {
+    view.pages = {&page, 1};
+  }
+  KvPages view;
+  AlignedBuffer<std::byte> memory;
+  std::byte* page;
+};
+
+KvPages pages_of(DType dtype, std::size_t head_dim, std::size_t stored_pairs) {
+  KvPages pages;
+  pages.dtype = dtype;
+  pages.kv_heads = 2;
+  pages.head_dim = head_dim;
+  pages.stored_pairs = stored_pairs;
+  return pages;
+}
+
+// Keys that are their values times a weight, but for the pairs that turn: stored once, read the same.
+TEST(Attention, KeysThatAreValuesNeedNotBeStored) {
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal;
+  constexpr std::size_t kDim = 64;
+  constexpr std::size_t kPairs = 8;
+  constexpr std::size_t kHeld = 100;
+  const auto turns = [](std::size_t d) { return d % (kDim / 2) < kPairs; };
+  const OwnPages whole(pages_of(DType::kF32, kDim, 0));
+  const OwnPages less(pages_of(DType::kF32, kDim, kPairs));
+  EXPECT_LT(less.view.page_bytes(), whole.view.page_bytes());
+  std::vector<float> weight(kDim);
+  for (float& w : weight) w = 1 + 0.2F * normal(random);
+  for (std::size_t p = 0; p < kHeld; ++p) {
+    for (std::size_t head = 0; head < 2; ++head) {
+      auto* key = reinterpret_cast<float*>(whole.view.key(p, head));
+      auto* value = reinterpret_cast<float*>(whole.view.value(p, head));
+      auto* stored = reinterpret_cast<float*>(less.view.key(p, head));
+      for (std::size_t d = 0; d < kDim; ++d) {
+        value[d] = normal(random);
+        key[d] = turns(d) ? normal(random) : value[d] * weight[d];
+        if (turns(d)) stored[d < kDim / 2 ? d : kPairs + d - kDim / 2] = key[d];
+      }
+      std::copy_n(value, kDim, reinterpret_cast<float*>(less.view.value(p, head)));
+    }
+  }
+  std::vector<float> q(4 * kDim);
+  for (float& x : q) x = normal(random);
+  std::vector<float> folded = q;
+  for (std::size_t i = 0; i < q.size(); ++i) folded[i] *= turns(i % kDim) ? 1.0F : weight[i % kDim];
+  ThreadPool pool(2);
+  Attention attention(select_kernels(), pool);
+  const KeySpan span{3, kHeld};
+  std::vector<float> expected(q.size());
+  std::vector<float> actual(q.size());
+  const AttentionSegment whole_segment{whole.view, 0, 1};
+  const AttentionSegment less_segment{less.view, 0, 1};
+  attention({q.data(), 1, q.size()}, 0.1F, {&span, 1}, {&whole_segment, 1}, {expected.data(), 1, q.size()});
+  attention({folded.data(), 1, q.size()}, 0.1F, {&span, 1}, {&less_segment, 1}, {actual.data(), 1, q.size()});
+  // The weight is rounded into the key or into the query: 64 terms of a few units, as above.
+  for (std::size_t i = 0; i < q.size(); ++i) ASSERT_NEAR(actual[i], expected[i], 2e-5) << i;
+}
+
+// 8-bit keys and values count as what they decode to, on every instruction set.
+TEST(Attention, ReadsEightBitKeysAndValuesAsTheNumbersTheyStandFor) {
+  std::mt19937 random(12);
+  std::normal_distribution<float> normal;
+  constexpr std::size_t kDim = 64;
+  constexpr std::size_t kHeld = 130;
+  const OwnPages codes(pages_of(DType::kQ8_0, kDim, 0));
+  const OwnPages floats(pages_of(DType::kF32, kDim, 0));
+  for (std::size_t p = 0; p < kHeld; ++p) {
+    for (std::size_t head = 0; head < 2; ++head) {
+      std::vector<float> x(kDim);
+      for (const bool is_key : {true, false}) {
+        for (float& value : x) value = normal(random);
+        std::byte* const to = is_key ? codes.view.key(p, head) : codes.view.value(p, head);
+        const std::span<std::byte> row{to, codes.view.bytes(kDim)};
+        quantize_row(DType::kQ8_0, x, row);
+        std::byte* const as_floats = is_key ? floats.view.key(p, head) : floats.view.value(p, head);
+        dequantize_row(DType::kQ8_0, row, {reinterpret_cast<float*>(as_floats), kDim});
+      }
+    }
+  }
+  std::vector<float> q(4 * kDim);
+  for (float& x : q) x = normal(random);
+  ThreadPool pool(2);
+  const KeySpan span{0, kHeld};
+  for (const KernelTable* kernels : all_kernels()) {
+    if ((kernels->needs & ~cpu_features()) != 0) continue;
+    Attention attention(*kernels, pool);
+    std::vector<float> expected(q.size());
+    std::vector<float> actual(q.size());
+    const AttentionSegment float_segment{floats.view, 0, 1};
+    const AttentionSegment code_segment{codes.view, 0, 1};
+    attention({q.data(), 1, q.size()}, 0.1F, {&span, 1}, {&float_segment, 1}, {expected.data(), 1, q.size()});
+    attention({q.data(), 1, q.size()}, 0.1F, {&span, 1}, {&code_segment, 1}, {actual.data(), 1, q.size()});
+    EXPECT_EQ(actual, expected) << kernels->name;
+  }
 }
 
 }  // namespace

@@ -66,6 +66,18 @@ void from_bf16(const std::uint16_t* x, std::size_t n, float* out) {
 }
 
 template <typename S>
+void from_q8_0(const std::byte* blocks, std::size_t n, float* out) {
+  constexpr std::size_t kBlockBytes = 34;  // f16 scale and 32 codes
+  for (std::size_t i = 0; i < n; i += 32, blocks += kBlockBytes) {
+    std::uint16_t bits;
+    __builtin_memcpy(&bits, blocks, sizeof(bits));
+    const auto scale = S::from_f16(S::set1_i32(bits));
+    S::store(out + i, S::mul(scale, S::to_f32(S::load_i8(blocks + 2))));
+    S::store(out + i + 16, S::mul(scale, S::to_f32(S::load_i8(blocks + 18))));
+  }
+}
+
+template <typename S>
 void quantize_i8(const float* x, std::size_t n, std::int8_t* codes, float* scales, std::int32_t* sums) {
   const auto without_sign = S::set1_i32(0x7fffffffU);
   for (std::size_t block = 0; block < n / kActivationBlock; ++block) {

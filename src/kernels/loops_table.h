@@ -37,6 +37,7 @@ consteval KernelTable make_table(const char* name, std::uint32_t needs) {
   table.to_bf16 = to_bf16<S>;
   table.from_f16 = from_f16<S>;
   table.from_bf16 = from_bf16<S>;
+  table.from_q8_0 = from_q8_0<S>;
   table.unpack_f32[static_cast<std::size_t>(DType::kF32)] = unpack_plain<S, PlainF32<S>>;
   table.unpack_f32[static_cast<std::size_t>(DType::kF16)] = unpack_plain<S, PlainF16<S>>;
   table.unpack_f32[static_cast<std::size_t>(DType::kBF16)] = unpack_plain<S, PlainBF16<S>>;

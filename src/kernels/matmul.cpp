@@ -14,8 +14,10 @@ namespace {
 constexpr std::size_t kColsI8 = 2048;
 constexpr std::size_t kColsF32 = kMaxUnpackCols;
 
-// Tasks a thread should find in a loop, so that one slow core does not hold up the rest.
+// Tasks a thread should find in a loop, so that one slow core does not hold up the rest. For a single row, whose time
+// is that of the memory, they are fewer: the first panel of a task has not been prefetched.
 constexpr std::size_t kTasksPerThread = 8;
+constexpr std::size_t kTasksPerThreadOfOneRow = 2;
 
 std::size_t panel_count(const WeightMatrix& weight) {
   return (weight.rows + kPanelRows - 1) / kPanelRows;
@@ -91,7 +93,9 @@ void Matmul::plan(std::span<const Product> products) {
   for (const Product& product : products) {
     if (product.out.rows() != 0) panels += panel_count(product.weight);
   }
-  const std::size_t per_task = std::max<std::size_t>(1, panels / (pool_.threads() * kTasksPerThread));
+  const bool is_one_row = std::ranges::all_of(products, [](const Product& p) { return p.out.rows() <= 1; });
+  const std::size_t tasks = pool_.threads() * (is_one_row ? kTasksPerThreadOfOneRow : kTasksPerThread);
+  const std::size_t per_task = std::max<std::size_t>(1, (panels + tasks - 1) / tasks);
   tasks_.clear();
   for (std::size_t i = 0; i < products.size(); ++i) {
     if (products[i].out.rows() == 0) continue;

@@ -184,6 +184,11 @@ struct Avx2 {
     const auto* from = reinterpret_cast<const __m128i*>(p);
     return {_mm256_cvtepu16_epi32(_mm_loadu_si128(from)), _mm256_cvtepu16_epi32(_mm_loadu_si128(from + 1))};
   }
+  // Sixteen signed bytes.
+  [[gnu::always_inline]] static I32 load_i8(const std::byte* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))};
+  }
   [[gnu::always_inline]] static F32 load_f16(const std::uint16_t* p) {
     const auto* from = reinterpret_cast<const __m128i*>(p);
     return {_mm256_cvtph_ps(_mm_loadu_si128(from)), _mm256_cvtph_ps(_mm_loadu_si128(from + 1))};

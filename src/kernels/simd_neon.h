@@ -204,6 +204,13 @@ struct Neon {
   [[gnu::always_inline]] static I32 load_16(const std::uint16_t* p) {
     return {wide_16(p), wide_16(p + 4), wide_16(p + 8), wide_16(p + 12)};
   }
+  [[gnu::always_inline]] static I32 load_i8(const std::byte* p) {
+    const int8x16_t all = vld1q_s8(reinterpret_cast<const std::int8_t*>(p));
+    const int16x8_t low = vmovl_s8(vget_low_s8(all));
+    const int16x8_t high = vmovl_s8(vget_high_s8(all));
+    return {vmovl_s16(vget_low_s16(low)), vmovl_s16(vget_high_s16(low)), vmovl_s16(vget_low_s16(high)),
+            vmovl_s16(vget_high_s16(high))};
+  }
   [[gnu::always_inline]] static F32 load_f16(const std::uint16_t* p) {
     return {float_of(vld1_u16(p)), float_of(vld1_u16(p + 4)), float_of(vld1_u16(p + 8)), float_of(vld1_u16(p + 12))};
   }

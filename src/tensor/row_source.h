@@ -24,6 +24,8 @@ class RowSource {
   // Writes the rows' bytes one after another; out has rows.size() * row_bytes(). Every row is below rows().
   // Throws Error(kBadFile) where the table can't be read any more.
   virtual void fetch(std::span<const std::int32_t> rows, std::span<std::byte> out) const = 0;
+  // Bytes that fetch has read from a file so far.
+  virtual std::uint64_t bytes_read() const = 0;
 };
 
 }  // namespace carat

@@ -234,6 +234,11 @@ def test_bench():
     assert [row["test"] for row in rows][:4] == ["pp8", "pp4", "tg3", "pp8 @ d5"]
     assert output_of(*arguments).count("| tg3") == 4
 
+    for test in json.loads(output_of("bench", DENSE, "-p", 0, "-n", 3, "-d", 5, "-s", "1,4", "-r", 2, "--json")):
+        assert test["test"] == ("tg3 @ d5" if test["n_sequences"] == 1 else "tg3 @ d5 x 4")
+        assert min(test["samples_ts"]) > 0 and test["resident_bytes"] >= test["resident_file_bytes"] > 0
+        assert test["ple_bytes_read"] == 0  # this model has no per-layer embeddings
+
 
 def test_help_is_there_for_all():
     overview = output_of("--help")
@@ -258,7 +263,7 @@ def test_manual_pages_are_sound(verb):
     (["carat", ""], VERBS),
     (["carat", "pe"], ["perplexity"]),
     (["carat", "run", "--te"], ["--temperature"]),
-    (["carat", "run", "m", "--kv-type", ""], ["f32", "f16", "bf16"]),
+    (["carat", "run", "m", "--kv-type", ""], ["f32", "f16", "bf16", "q8_0"]),
     (["carat", "debug", ""], ["tokenize", "detokenize", "render", "parse", "logits", "generate", "encode", "hear",
                               "see"]),
     (["carat", "debug", "render", "--temp"], ["--template"]),

@@ -32,6 +32,7 @@ struct BenchOptions {
   ComputeFlags compute;
   bool is_json = false;
   bool is_csv = false;
+  bool with_profile = false;
 };
 
 // Either a prompt of so many tokens goes in at once, or so many tokens one by one, behind `depth` others; the latter in
@@ -59,6 +60,7 @@ struct Result {
   double median = 0;
   double weight_gigabytes_per_second = 0;  // generation only
   ResidentMemory resident{};               // after the test
+  Profile profile{};                       // of all repetitions; empty where none was asked for
   std::uint64_t ple_bytes_read = 0;        // of the per-layer embeddings, from the file, during the test
 };
 
@@ -69,18 +71,21 @@ std::vector<std::int32_t> random_tokens(std::size_t count, std::size_t vocab, Ra
 }
 
 // Seconds that the test's tokens take; those of the depth are not counted.
-double run_once(Session& session, const Test& test, Random& random) {
+double run_once(Session& session, const Test& test, Random& random, Profile* profile) {
   const std::size_t vocab = session.model().config().decoder.vocab;
   session.rewind(0);
   if (test.depth > 0) session.append(random_tokens(test.depth, vocab, random));
   const std::vector<std::int32_t> ids = random_tokens(test.tokens(), vocab, random);
+  session.set_profile(profile);
   const Stopwatch watch;
   if (test.prompt > 0) {
     session.append(ids);
   } else {
     for (const std::int32_t id : ids) session.append(std::span(&id, 1));
   }
-  return watch.seconds();
+  const double seconds = watch.seconds();
+  session.set_profile(nullptr);
+  return seconds;
 }
 
 void summarise(Result& result) {
@@ -111,6 +116,48 @@ std::vector<Test> tests_of(const BenchOptions& options) {
   return tests;
 }
 
+// What a profile holds, for each kind of operation and layer that took any time.
+template <typename Each>
+void for_profile(const Profile& profile, const Each& each) {
+  for (std::size_t operation = 0; operation < kOperationNames.size(); ++operation) {
+    for (std::size_t kind = 0; kind < kLayerKindNames.size(); ++kind) {
+      const double seconds = profile.seconds(static_cast<Operation>(operation), static_cast<LayerKind>(kind));
+      if (seconds > 0) each(kOperationNames[operation], kLayerKindNames[kind], seconds);
+    }
+  }
+}
+
+// Seconds that the test's repetitions took, together.
+double total_seconds(const Result& result) {
+  double seconds = 0;
+  for (const double rate : result.rates) {
+    seconds += static_cast<double>(result.test.tokens() * result.test.sequences) / rate;
+  }
+  return seconds;
+}
+
+std::string profile_text(const std::vector<Result>& results) {
+  std::ostringstream out;
+  for (const Result& result : results) {
+    const double total = total_seconds(result);
+    double rest = total;
+    out << '\n'
+        << result.test.name() << ", " << result.threads << " threads: " << std::fixed << std::setprecision(3) << total
+        << " s\n";
+    const auto line = [&](std::string_view operation, std::string_view layers, double seconds) {
+      out << "  " << std::left << std::setw(17) << operation << std::setw(8) << layers << std::right << std::setw(9)
+          << std::setprecision(3) << seconds << " s " << std::setw(6) << std::setprecision(1) << 100 * seconds / total
+          << " %\n";
+    };
+    for_profile(result.profile, [&](std::string_view operation, std::string_view layers, double seconds) {
+      line(operation, layers, seconds);
+      rest -= seconds;
+    });
+    line("norms and the rest", "", rest);
+  }
+  return out.str();
+}
+
 json::object to_json(const Result& result, const BenchOptions& options, const Model& model) {
   json::array samples(result.rates.begin(), result.rates.end());
   json::object out{{"model", options.model},
@@ -131,6 +178,14 @@ json::object to_json(const Result& result, const BenchOptions& options, const Mo
                    {"resident_bytes", result.resident.total},
                    {"resident_file_bytes", result.resident.file},
                    {"ple_bytes_read", result.ple_bytes_read}};
+  if (options.with_profile) {
+    json::array profile;
+    for_profile(result.profile, [&](std::string_view operation, std::string_view layers, double seconds) {
+      profile.push_back(json::object{{"operation", operation}, {"layers", layers}, {"seconds", seconds}});
+    });
+    out["profile"] = std::move(profile);
+    out["profiled_seconds"] = total_seconds(result);
+  }
   if (result.test.generated > 0) out["weight_gb_per_s"] = result.weight_gigabytes_per_second;
   return out;
 }
@@ -195,13 +250,14 @@ std::vector<Result> measure(const BenchOptions& options, const std::shared_ptr<c
       if (test.sequences > 1) {
         race.emplace(model, compute, session_flags.kv_type, test.sequences, test.depth + test.generated);
       }
-      const auto run = [&](const Test& what) {
-        return race ? race->run(what.depth, what.generated, random) : run_once(session, what, random);
+      const auto run = [&](const Test& what, Profile* profile) {
+        return race ? race->run(what.depth, what.generated, random, profile) : run_once(session, what, random, profile);
       };
       // Warm up: pages of the mapping and of the cache are touched for the first time.
-      run({.prompt = std::min<std::size_t>(test.prompt, 32), .generated = test.prompt > 0 ? 0U : 1U});
+      run({.prompt = std::min<std::size_t>(test.prompt, 32), .generated = test.prompt > 0 ? 0U : 1U}, nullptr);
       for (std::size_t i = 0; i < options.repetitions; ++i) {
-        result.rates.push_back(static_cast<double>(test.tokens() * test.sequences) / run(test));
+        const double seconds = run(test, options.with_profile ? &result.profile : nullptr);
+        result.rates.push_back(static_cast<double>(test.tokens() * test.sequences) / seconds);
       }
       summarise(result);
       // Weights are read once a step, for all sequences; of experts, though, each sequence may use others.
@@ -225,6 +281,7 @@ void run_bench(const BenchOptions& options) {
     write_stdout(json::serialize(list) + "\n");
   } else {
     write_stdout(options.is_csv ? csv_text(results, options) : table_text(results));
+    if (options.with_profile) write_stdout(profile_text(results));
   }
 }
 
@@ -259,6 +316,8 @@ void define_bench(CLI::App& root, Action& action) {
       ->capture_default_str();
   verb.add_flag("--json", options->is_json, "Print a JSON list, one object for each test");
   verb.add_flag("--csv", options->is_csv, "Print comma-separated values")->excludes("--json");
+  verb.add_flag("--profile", options->with_profile, "Tell where the time goes, by kind of operation and of layer")
+      ->excludes("--csv");
   verb.add_option("-t,--threads", options->threads, "Threads (default: one for each physical core)")
       ->delimiter(',')
       ->allow_extra_args(false)

@@ -42,7 +42,7 @@ void GenerationRace::forward(std::vector<BatchRow> rows) {
   decoder_.logits(context_.compute(), hidden, logits_.mat(hidden.rows(), model_->config().decoder.vocab));
 }
 
-double GenerationRace::run(std::size_t depth, std::size_t steps, Random& random) {
+double GenerationRace::run(std::size_t depth, std::size_t steps, Random& random, Profile* profile) {
   for (std::size_t sequence = 0; sequence < caches_.size(); ++sequence) {
     caches_[sequence].clear();
     for (std::size_t first = 0; first < depth; first += kChunk) {
@@ -51,6 +51,7 @@ double GenerationRace::run(std::size_t depth, std::size_t steps, Random& random)
       forward(rows_of(sequence, first, count, false, random));
     }
   }
+  context_.set_profile(profile);
   const Stopwatch watch;
   for (std::size_t step = depth; step < depth + steps; ++step) {
     std::vector<BatchRow> rows;
@@ -60,7 +61,9 @@ double GenerationRace::run(std::size_t depth, std::size_t steps, Random& random)
     }
     forward(std::move(rows));
   }
-  return watch.seconds();
+  const double seconds = watch.seconds();
+  context_.set_profile(nullptr);
+  return seconds;
 }
 
 }  // namespace carat

@@ -20,8 +20,8 @@ class GenerationRace {
                  std::size_t sequences, std::size_t length);
 
   // Seconds that `steps` steps take, each a random token of every sequence and the logits after it, behind `depth`
-  // tokens. depth + steps is at most the length.
-  double run(std::size_t depth, std::size_t steps, Random& random);
+  // tokens. depth + steps is at most the length. profile may be null.
+  double run(std::size_t depth, std::size_t steps, Random& random, Profile* profile);
 
  private:
   std::vector<BatchRow> rows_of(std::size_t sequence, std::size_t first, std::size_t count, bool want_logits,

@@ -60,7 +60,10 @@ void attention_block(const Compute& compute, const DecoderConfig& config, const 
     products.push_back({weights.key, key});
     if (!layer.is_k_eq_v) products.push_back({weights.value, value});
   }
-  compute.matmul(x, products);
+  {
+    const Timed timed(compute.profile, Operation::kProjections, layer.kind());
+    compute.matmul(x, products);
+  }
 
   std::vector<AttentionSegment> segments;
   for (const SequenceRows& sequence : step.sequences) {
@@ -89,11 +92,17 @@ void attention_block(const Compute& compute, const DecoderConfig& config, const 
       store(kernels, kv.dtype, v, kv.value(position, head));
     }
   };
-  for (const AttentionSegment& segment : segments) {
-    for_rows(compute, segment.rows, [&](std::size_t row) { prepare_row(segment.kv, segment.first_row + row); });
+  {
+    const Timed timed(compute.profile, Operation::kPositions, layer.kind());
+    for (const AttentionSegment& segment : segments) {
+      for_rows(compute, segment.rows, [&](std::size_t row) { prepare_row(segment.kv, segment.first_row + row); });
+    }
   }
-
-  compute.attention(query, config.attention_scale, step.spans_of(layer), segments, query);
+  {
+    const Timed timed(compute.profile, Operation::kAttention, layer.kind());
+    compute.attention(query, config.attention_scale, step.spans_of(layer), segments, query);
+  }
+  const Timed timed(compute.profile, Operation::kProjections, layer.kind());
   compute.matmul(query, weights.output, out);
 }
 

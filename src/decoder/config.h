@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "nn/profile.h"
+
 namespace carat {
 
 struct LayerConfig {
@@ -16,6 +18,7 @@ struct LayerConfig {
   bool reads_target = false;     // a drafter's layer: kv_source is a layer of the model it drafts for
   std::size_t intermediate = 0;  // width of the (dense) MLP
 
+  LayerKind kind() const { return is_sliding ? LayerKind::kSliding : LayerKind::kGlobal; }
   bool owns_kv() const { return kv_source == index && !reads_target; }
 };
 

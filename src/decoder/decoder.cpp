@@ -26,6 +26,7 @@ std::size_t keep_wanted(std::span<const BatchRow> rows, MatView<float> matrix) {
 }  // namespace
 
 void Decoder::embed(const Compute& compute, std::span<const BatchRow> rows, MatView<float> h) const {
+  const Timed timed(compute.profile, Operation::kEmbedding, LayerKind::kOutside);
   const WeightMatrix& table = weights_.embedding;
   for_rows(compute, rows.size(), [&](std::size_t row) {
     if (rows[row].soft_row != nullptr) {
@@ -43,7 +44,10 @@ void Decoder::run_layers(const Compute& compute, LayerRange layers, const Step& 
                          const std::function<bool()>& should_stop) const {
   const std::size_t dim = config_.ple_dim;
   const MatView<float> ple = scratch.ple.mat(h.rows(), (layers.end - layers.first) * dim);
-  if (dim != 0) per_layer_inputs(compute, config_, weights_, layers.first, step.rows, embedding, ple, scratch);
+  if (dim != 0) {
+    const Timed timed(compute.profile, Operation::kPerLayerInputs, LayerKind::kOutside);
+    per_layer_inputs(compute, config_, weights_, layers.first, step.rows, embedding, ple, scratch);
+  }
   for (std::size_t i = layers.first; i < layers.end; ++i) {
     if (should_stop && should_stop()) throw Error(ErrorKind::kCancelled, "stopped between two layers");
     const MatView<const float> layer_ple = ple.col_range((i - layers.first) * dim, dim);
@@ -79,6 +83,7 @@ MatView<const float> Decoder::forward(const Compute& compute, const Batch& batch
 }
 
 void Decoder::logits(const Compute& compute, MatView<const float> hidden, MatView<float> out) const {
+  const Timed timed(compute.profile, Operation::kLogits, LayerKind::kOutside);
   compute.matmul(hidden, weights_.output, out);
   if (config_.final_logit_cap == 0) return;
   // The vocabulary is wide and the rows are few: split by columns.

@@ -21,9 +21,13 @@ void layer_forward(const Compute& compute, const DecoderConfig& config, const La
   add(compute, branch, h);
 
   rms_norm(compute, h, weights.pre_feed_forward_norm, eps, normed);
-  gated_mlp(compute, weights.mlp, normed, scratch.gate.mat(h.rows(), layer.intermediate),
-            scratch.up.mat(h.rows(), layer.intermediate), branch);
+  {
+    const Timed timed(compute.profile, Operation::kMlp, layer.kind());
+    gated_mlp(compute, weights.mlp, normed, scratch.gate.mat(h.rows(), layer.intermediate),
+              scratch.up.mat(h.rows(), layer.intermediate), branch);
+  }
   if (config.moe.experts != 0) {  // 26B-A4B: the dense MLP is the shared expert
+    const Timed timed(compute.profile, Operation::kExperts, layer.kind());
     const MatView<float> routed = scratch.routed.mat(h.rows(), config.hidden);
     rms_norm(compute, branch, weights.moe.post_shared_norm, eps, branch);
     moe(compute, config, weights.moe, h, routed, scratch, trace, str("layer.", layer.index));
@@ -34,6 +38,7 @@ void layer_forward(const Compute& compute, const DecoderConfig& config, const La
   add(compute, branch, h);
 
   if (!ple.empty()) {  // E2B, E4B
+    const Timed timed(compute.profile, Operation::kPerLayerBlock, layer.kind());
     per_layer_block(compute, config, weights.per_layer, h, ple, branch, scratch);
     add(compute, branch, h);
   }

@@ -25,6 +25,8 @@ class ComputeContext {
   explicit ComputeContext(const ComputeOptions& options);
 
   const Compute& compute() const { return compute_; }
+  // Where the time goes is added to `profile` until it is set to null.
+  void set_profile(Profile* profile) { compute_.profile = profile; }
 
  private:
   const KernelTable& kernels_;

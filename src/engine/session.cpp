@@ -249,6 +249,9 @@ std::size_t Session::threads() const {
 std::string_view Session::isa() const {
   return compute().kernels.name;
 }
+void Session::set_profile(Profile* profile) {
+  impl_->context.set_profile(profile);
+}
 void Session::set_trace(Trace* trace) {
   impl_->trace = trace;
 }

@@ -82,6 +82,8 @@ class Session {
 
   // Named intermediates go to `trace` until it is set to null. For debugging and golden tests.
   void set_trace(Trace* trace);
+  // Where the time goes is added to `profile` until it is set to null.
+  void set_profile(Profile* profile);
 
   // Bytes of key/value cache and of activation buffers at the full context, as the allocator counts them.
   struct Memory {

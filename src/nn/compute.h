@@ -8,6 +8,7 @@
 #include "kernels/attention.h"
 #include "kernels/kernel_table.h"
 #include "kernels/matmul.h"
+#include "nn/profile.h"
 
 namespace carat {
 
@@ -16,6 +17,7 @@ struct Compute {
   ThreadPool& pool;
   Matmul& matmul;
   Attention& attention;
+  Profile* profile = nullptr;  // where the time goes is added to, if there is one
 };
 
 // Calls body(row) for every row in [0, rows), several rows a task; body writes only what its row owns.

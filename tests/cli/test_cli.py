@@ -239,6 +239,12 @@ def test_bench():
         assert min(test["samples_ts"]) > 0 and test["resident_bytes"] >= test["resident_file_bytes"] > 0
         assert test["ple_bytes_read"] == 0  # this model has no per-layer embeddings
 
+    [test] = json.loads(output_of("bench", DENSE, "-p", 8, "-n", 0, "-r", 2, "--profile", "--json"))
+    parts = {(part["operation"], part["layers"]): part["seconds"] for part in test["profile"]}
+    assert {("mlp", "sliding"), ("mlp", "global"), ("attention", "global"), ("logits", "-")} <= parts.keys()
+    assert 0 < sum(parts.values()) <= test["profiled_seconds"]
+    assert "attention" in output_of("bench", DENSE, "-p", 8, "-n", 0, "-r", 1, "--profile")
+
 
 def test_help_is_there_for_all():
     overview = output_of("--help")

@@ -317,6 +317,7 @@ Value filter_sort(Runtime& rt, const Value& input, const Arguments& arguments) {
   const auto items = iterate(rt, input);
   for (const Value& item : items->values) {
     std::vector<Value> key;
+    key.reserve(paths.size());
     for (const auto& path : paths) key.push_back(folded(rt, attribute_of(rt, item, path), args.flag(1)));
     keyed.emplace_back(make_list(rt, std::move(key)), item);
   }

@@ -13,8 +13,8 @@ namespace {
 std::string clock_text(double seconds, char point) {
   const auto ms = static_cast<unsigned long long>(std::llround(std::max(0.0, seconds) * 1000));
   char text[40];
-  std::snprintf(text, sizeof(text), "%02llu:%02llu:%02llu%c%03llu", ms / 3'600'000, ms / 60'000 % 60, ms / 1000 % 60,
-                point, ms % 1000);
+  [[maybe_unused]] const int length = std::snprintf(text, sizeof(text), "%02llu:%02llu:%02llu%c%03llu", ms / 3'600'000,
+                                                    ms / 60'000 % 60, ms / 1000 % 60, point, ms % 1000);
   return text;
 }
 

@@ -203,6 +203,7 @@ void GgufWriter::add_array(std::string_view key, std::span<const std::string> va
 
 void GgufWriter::add_array(std::string_view key, const std::vector<bool>& values) {
   std::vector<std::byte> bytes;
+  bytes.reserve(values.size());
   for (const bool value : values) bytes.push_back(std::byte{value});
   add_encoded_array(key, GgufType::kBool, values.size(), bytes);
 }

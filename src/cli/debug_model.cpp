@@ -26,8 +26,7 @@ struct ModelOptions {
 };
 
 std::vector<std::int32_t> read_tokens(const std::string& file) {
-  const std::vector<std::int32_t> ids =
-      ids_from_json(parse_json(read_input_file(file), file, ErrorKind::kBadInput), file);
+  std::vector<std::int32_t> ids = ids_from_json(parse_json(read_input_file(file), file, ErrorKind::kBadInput), file);
   if (ids.empty()) throw Error(ErrorKind::kBadInput, file + ": holds no tokens.");
   return ids;
 }

@@ -16,8 +16,6 @@ struct MediaFile {
   std::string path;
   std::string budget = "280";  // of an image
   FrameSampling sampling{};    // of a film
-
-  bool operator==(const MediaFile&) const = default;
 };
 
 // What a model sees or hears of some files, in the order of their places in a prompt.

@@ -26,6 +26,8 @@ bool WholeAnswer::add(Event&& event) {
     append(choice.logprobs, logprobs->tokens);
   } else if (auto* prompt = std::get_if<PromptLogprobs>(&event.body)) {
     append(choice.prompt_logprobs, prompt->tokens);
+  } else if (auto* embedding = std::get_if<Embedding>(&event.body)) {
+    choice.embedding = std::move(embedding->values);
   } else if (auto* finished = std::get_if<Finished>(&event.body)) {
     choice.finished = std::move(*finished);
   } else if (const auto* started = std::get_if<Started>(&event.body)) {

@@ -95,11 +95,13 @@ struct ModelInfo {
   std::size_t context = 0;   // tokens a sequence may reach here
   std::size_t trained_context = 0;
   std::size_t vocab = 0;
+  std::size_t embedding_size = 0;
   bool has_template = false;      // false: a base model; conversations are refused
   std::string template_revision;  // as chat/chat_template.h names them
   std::string chat_template;
   bool sees_images = false;
   bool hears_audio = false;
+  bool takes_any_media = false;  // a script's wish: whatever bytes there are pass for a picture or a sound
 };
 
 // A prompt as the model gets it.
@@ -144,6 +146,7 @@ struct WholeAnswer {
     std::vector<ToolCall> tool_calls;
     std::vector<TokenLogprob> logprobs;
     std::vector<TokenLogprob> prompt_logprobs;
+    std::vector<float> embedding;
     Finished finished;
   };
   std::vector<Choice> choices;

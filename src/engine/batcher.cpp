@@ -39,6 +39,11 @@ std::size_t rows_before_picture(const BuiltPrompt& prompt, std::size_t position,
   return rows;
 }
 
+// Of the prompt: not only the last one's logits or hidden state.
+bool wants_every_row(const Request& request) {
+  return request.prompt_logprobs.has_value() || request.wants_embedding;
+}
+
 }  // namespace
 
 Batcher::Batcher(StepRunner& runner, const BatcherOptions& options)
@@ -77,7 +82,7 @@ PrefixCache::Match Batcher::adopt_prefix(Running& running) {
   const Request& request = running.answer->request;
   Sequence& sequence = running.sequence;
   PrefixCache::Match match;
-  if (!request.uses_prefix_cache || request.prompt_logprobs) {
+  if (!request.uses_prefix_cache || request.prompt_logprobs || request.wants_embedding) {
     match.miss = CacheMiss::kOff;
     return match;
   }
@@ -252,8 +257,7 @@ void Batcher::add_rows(const Running& running, std::size_t index, std::size_t ro
   const std::size_t begin = sequence.computed;
   const std::size_t first_row = all.size();
   for (std::size_t i = begin; i < begin + rows; ++i) {
-    const bool wants_logits = i + 1 == tokens.size() || answer.request.prompt_logprobs.has_value();
-    all.push_back({tokens[i], index, i, wants_logits});
+    all.push_back({tokens[i], index, i, i + 1 == tokens.size() || wants_every_row(answer.request)});
   }
   for (const PromptMedium& medium : answer.prompt.media) {
     const MediaSpan& span = medium.span;
@@ -292,15 +296,23 @@ void Batcher::advance(std::span<const Planned> planned) {
     sequence.computed += one.rows;
     for (std::size_t i = before; i < sequence.computed; ++i) {
       const bool is_last = i + 1 == sequence.tokens().size();
-      if (is_last || answer.request.prompt_logprobs) wanted.push_back({one.running, i});
+      if (is_last || wants_every_row(answer.request)) wanted.push_back({one.running, i});
     }
     const std::size_t prompt = answer.prompt.ids.size();
     const bool is_prompt_done = before < prompt && sequence.computed >= prompt;
     if (is_prompt_done || sequence.computed / kPageTokens > before / kPageTokens) remember(*one.running, false);
   }
 
-  for (std::size_t first = 0; first < wanted.size(); first += StepRunner::kLogitRows) {
-    const std::size_t rows = std::min(StepRunner::kLogitRows, wanted.size() - first);
+  const auto is_embedding = [&](std::size_t i) { return wanted[i].running->answer->request.wants_embedding; };
+  std::size_t rows = 0;
+  for (std::size_t first = 0; first < wanted.size(); first += rows) {
+    rows = 1;
+    if (is_embedding(first)) {
+      const auto& [running, position] = wanted[first];
+      add_to_embedding(*running, position, runner_.hidden(first, 1).row(0));
+      continue;
+    }
+    while (rows < StepRunner::kLogitRows && first + rows < wanted.size() && !is_embedding(first + rows)) ++rows;
     const MatView<float> logits = runner_.logits(first, rows);
     std::vector<Drawing> drawings;
     for (std::size_t row = 0; row < rows; ++row) {
@@ -350,6 +362,19 @@ void Batcher::draw(std::vector<Drawing>& drawings) {
       drawing.error = error.what();
     }
   });
+}
+
+void Batcher::add_to_embedding(Running& running, std::size_t position, std::span<const float> hidden) {
+  PendingAnswer& answer = *running.answer;
+  const std::vector<std::int32_t>& ids = answer.prompt.ids;
+  const bool is_start = position == 0 && ids.size() > 1 && ids[0] == runner_.tokenizer().vocab().bos();
+  // A sequence that was preempted comes by here again.
+  if (!is_start && answer.embedding.last_position() < static_cast<std::ptrdiff_t>(position)) {
+    answer.embedding.add(position, hidden);
+  }
+  if (position + 1 != ids.size()) return;
+  answer.send_body(0, Embedding{answer.embedding.direction()});
+  end(running, FinishReason::kStop);
 }
 
 // Logits after `position` tell of the token behind it.

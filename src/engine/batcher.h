@@ -106,6 +106,8 @@ class Batcher {
   void advance(std::span<const Planned> planned);
   void add_drawings(Running& running, std::span<float> logits, std::vector<Drawing>& drawings);
   void draw(std::vector<Drawing>& drawings);
+  // Adds a hidden state to those that make up the prompt's vector; the last one ends the answer.
+  void add_to_embedding(Running& running, std::size_t position, std::span<const float> hidden);
   void add_prompt_logprob(PendingAnswer& answer, std::size_t position, std::span<const float> logits) const;
 
   void take(Running& running, Sequence::Drawn drawn);

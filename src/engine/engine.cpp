@@ -99,6 +99,8 @@ void check_request(const Request& request, const Vocab& vocab) {
   if (request.choices == 0 || request.choices > kMaxChoices) {
     refuse("n is ", request.choices, ", expected 1 to ", kMaxChoices, ".");
   }
+  if (request.wants_embedding && request.choices != 1)
+    refuse("an embedding has one choice, not ", request.choices, ".");
   for (const std::optional<std::size_t>& logprobs : {request.logprobs, request.prompt_logprobs}) {
     if (logprobs && *logprobs > kMaxLogprobs) {
       refuse("log probabilities of ", *logprobs, " tokens are asked for, expected 0 to ", kMaxLogprobs, ".");

@@ -49,6 +49,7 @@ class TinyMediaRunner final : public StepRunner {
     model_->forward(batch, histories, should_stop);
   }
   MatView<float> logits(std::size_t first, std::size_t rows) override { return model_->logits(first, rows); }
+  MatView<const float> hidden(std::size_t first, std::size_t rows) override { return model_->hidden(first, rows); }
   SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
     return model_->encode(part, where);
   }
@@ -144,6 +145,23 @@ TEST_P(EngineMedia, SaysWhatASessionSays) {
   const WholeAnswer other = answer_whole(engine, request_of(texts[0], media[0]));
   EXPECT_LE(other.usage.cached_tokens, 8U);
 }
+// Of a long conversation with a picture in it, a further turn computes what is new and at most a window before it.
+TEST_P(EngineMedia, ASecondTurnComputesAWindow) {
+  const auto model = Model::load(golden_case(GetParam()) / "model");
+  const std::size_t window = model->config().decoder.window;
+  EngineOptions options;
+  options.context = 8192;
+  options.kv_budget = std::size_t{64} << 20;
+  options.chunk = 300;
+  Engine engine(std::make_unique<TinyMediaRunner>(model), options);
+  const std::vector<MediaPart> picture{{MediaKind::kImage, bytes_of(kPictures[0]), 70}};
+  const std::string first = std::string(2000, 'x') + "<|image|>" + std::string(2000, 'y');  // a token a character
+  const WholeAnswer one = answer_whole(engine, request_of(first, picture));
+  ASSERT_GE(one.usage.prompt_tokens, 4000U);
+  const WholeAnswer two = answer_whole(engine, request_of(first + "<turn|><|turn>user\nAnd then?", picture));
+  EXPECT_GE(two.usage.cached_tokens + window, one.usage.prompt_tokens);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, EngineMedia, testing::Values("vision-e", "vision-large"),
                          [](const auto& of) { return std::string(of.param).substr(std::string("vision-").size()); });
 

@@ -2,11 +2,13 @@
 // how little memory there is (KNOWN_PROBLEMS rows 4-6, 36-39).
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <future>
 #include <map>
 #include <random>
 
+#include "base/golden.h"
 #include "engine/answer_constraint.h"
 #include "engine/byte_tokenizer.h"
 #include "engine/engine.h"
@@ -37,6 +39,7 @@ class TinyRunner final : public StepRunner {
     model_->forward(batch, histories, should_stop);
   }
   MatView<float> logits(std::size_t first, std::size_t rows) override { return model_->logits(first, rows); }
+  MatView<const float> hidden(std::size_t first, std::size_t rows) override { return model_->hidden(first, rows); }
   SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
     return model_->encode(part, where);
   }
@@ -215,6 +218,48 @@ TEST(EngineCache, ASecondTurnComputesOnlyWhatIsNew) {
   Request salted = request_of(second, 1, 1);
   salted.cache_salt = "tenant";
   EXPECT_EQ(answer_whole(*engine, std::move(salted)).usage.cache_miss, CacheMiss::kEmpty);
+}
+
+// The mean of the reference's hidden states after the final norm, but for the start token's; also in several chunks,
+// beside others, and where memory is so short that it is begun twice.
+TEST(EngineEmbedding, IsTheMeanOfTheHiddenStates) {
+  const std::filesystem::path folder = std::filesystem::path(CARAT_TEST_DATA) / "golden" / "text-e2b";
+  const Ids prompt = golden::load(folder / "inputs.safetensors").ints("input_ids");
+  const golden::Tensors tensors = golden::load(folder / "expected.safetensors");
+  const std::vector<float>& states = tensors.floats("hidden_states");  // [layers + 2, tokens, hidden]
+  Settings settings;
+  settings.chunk = 16;
+  settings.kv_budget = std::size_t{1} << 20;
+  const auto engine = make_engine(settings);
+  const std::size_t hidden = engine->info().embedding_size;
+  const std::span<const float> last = std::span(states).last(prompt.size() * hidden);
+  std::vector<double> expected(hidden);
+  for (std::size_t i = prompt[0] == engine->tokenizer().vocab().bos() ? 1 : 0; i < prompt.size(); ++i) {
+    for (std::size_t j = 0; j < hidden; ++j) expected[j] += static_cast<double>(last[i * hidden + j]);
+  }
+  double squares = 0;
+  for (const double value : expected) squares += value * value;
+
+  std::mt19937 random(5);
+  std::vector<std::future<WholeAnswer>> others;
+  for (std::size_t i = 0; i < 6; ++i) others.push_back(ask(*engine, request_of(random_ids(random, 200), i, 40)));
+  Request request = request_of(prompt, 1, 1);
+  request.logprobs.reset();
+  request.wants_embedding = true;
+  const WholeAnswer answer = answer_whole(*engine, request);
+  ASSERT_EQ(answer.choices.size(), 1U);
+  EXPECT_EQ(answer.choices[0].finished.error, "");
+  EXPECT_EQ(answer.usage.prompt_tokens, prompt.size());
+  EXPECT_EQ(answer.usage.completion_tokens, 0U);
+  ASSERT_EQ(answer.choices[0].embedding.size(), hidden);
+  for (std::size_t j = 0; j < hidden; ++j) {
+    // Keys and values are kept as f16 here: 2^-11 of their size, through ten layers.
+    EXPECT_NEAR(answer.choices[0].embedding[j], expected[j] / std::sqrt(squares), 5e-3) << j;
+  }
+  for (auto& other : others) EXPECT_EQ(other.get().choices[0].finished.error, "");
+
+  request.choices = 2;
+  EXPECT_THROW(engine->submit(request, [](Event&&) {}), Error);
 }
 
 TEST(EngineChoices, EachDrawsAsIfItWereAloneWithItsSeed) {

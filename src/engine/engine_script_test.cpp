@@ -260,6 +260,11 @@ TEST(EngineScript, UsersTakeTurns) {
 
 TEST(EngineScript, EventsComeInOrderAndDoneOnce) {
   const auto engine = scripted(kTalk);
+  const auto kind_of = [](auto body) {
+    Event event;
+    event.body = std::move(body);
+    return event.body.index();
+  };
   std::vector<std::size_t> kinds;
   std::promise<void> over;
   Request request = question("What is the weather?");
@@ -270,10 +275,10 @@ TEST(EngineScript, EventsComeInOrderAndDoneOnce) {
     if (std::holds_alternative<Done>(event.body)) over.set_value();
   });
   over.get_future().get();
-  EXPECT_EQ(kinds.front(), 0U);  // Started
-  EXPECT_EQ(std::ranges::count(kinds, 9U), 2);
-  EXPECT_EQ(std::ranges::count(kinds, 10U), 1);
-  EXPECT_EQ(kinds.back(), 10U);
+  EXPECT_EQ(kinds.front(), kind_of(Started{}));
+  EXPECT_EQ(std::ranges::count(kinds, kind_of(Finished{})), 2);
+  EXPECT_EQ(std::ranges::count(kinds, kind_of(Done{})), 1);
+  EXPECT_EQ(kinds.back(), kind_of(Done{}));
 }
 
 TEST(EngineScript, BadRequestsAreRefusedBeforeAnythingIsBegun) {

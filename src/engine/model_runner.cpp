@@ -28,6 +28,7 @@ class ModelRunner final : public StepRunner {
     info_.architecture = model_config.architecture;
     info_.trained_context = config().context_length;
     info_.vocab = config().vocab;
+    info_.embedding_size = config().hidden;
     info_.chat_template = model_->chat_template();
     info_.sees_images = model_->vision() != nullptr;
     info_.hears_audio = model_->audio() != nullptr;
@@ -54,6 +55,8 @@ class ModelRunner final : public StepRunner {
     decoder_.logits(context_.compute(), hidden_.row_range(first, rows), out);
     return out;
   }
+
+  MatView<const float> hidden(std::size_t first, std::size_t rows) override { return hidden_.row_range(first, rows); }
 
   SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
     const auto bytes = std::as_bytes(std::span(part.bytes));

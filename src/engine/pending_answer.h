@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/mean_state.h"
 #include "engine/prompt.h"
 #include "engine/request.h"
 #include "engine/stream.h"
@@ -38,6 +39,7 @@ struct PendingAnswer {
   std::size_t choices_over = 0;
   std::vector<TokenLogprob> prompt_logprobs;
   bool has_prompt_logprobs = false;  // all of them, and they were sent
+  MeanState embedding;
 
   void send(std::size_t choice, Event&& event) const {
     event.choice = choice;

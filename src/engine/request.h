@@ -131,6 +131,8 @@ struct Request {
   std::optional<std::size_t> logprobs;
   // The same for the tokens of the prompt (`echo` with `logprobs`). The prompt is then computed as a whole.
   std::optional<std::size_t> prompt_logprobs;
+  // The answer is no text, but one vector for the prompt (Embedding in stream.h). One choice, computed as a whole.
+  bool wants_embedding = false;
 
   std::string user;        // whose request it is: the engine is fair between users, not between requests
   std::string cache_salt;  // prompts share computed prefixes only with prompts of equal salt

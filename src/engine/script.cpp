@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t kContext = 32768;
 constexpr std::size_t kMaxContext = std::size_t{1} << 20;
 constexpr std::size_t kMaxMilliseconds = 60'000;
+constexpr std::size_t kHidden = 64;  // numbers of an embedding
 
 struct ScriptAnswer {
   std::string if_text;
@@ -38,6 +39,7 @@ struct Script {
   std::size_t context = kContext;
   std::size_t step_ms = 0;
   std::size_t prompt_ms_per_token = 0;
+  bool takes_any_media = false;
   std::vector<ScriptAnswer> answers;
 };
 
@@ -117,6 +119,7 @@ class ScriptReader {
     script_.context = static_cast<std::size_t>(context);
     script_.step_ms = milliseconds(object, "step_ms", where_);
     script_.prompt_ms_per_token = milliseconds(object, "prompt_ms_per_token", where_);
+    script_.takes_any_media = find_boolean(object, "takes_any_media", where_).value_or(false);
     const json::array* answers = find_array(object, "answers", where_);
     if (answers == nullptr || answers->empty()) refuse("has no \"answers\", expected a list of at least one");
     for (std::size_t i = 0; i < answers->size(); ++i) {
@@ -158,13 +161,16 @@ class ScriptRunner final : public StepRunner {
       : script_(std::move(script)), tokenizer_(std::move(tokenizer)), pool_(1) {
     config_.vocab = tokenizer_.vocab().size();
     config_.context_length = script_.context;
+    config_.hidden = kHidden;
     info_.name = script_.name;
     info_.architecture = "script";
     info_.trained_context = script_.context;
     info_.vocab = config_.vocab;
+    info_.embedding_size = kHidden;
     info_.has_template = true;
     info_.sees_images = true;
     info_.hears_audio = true;
+    info_.takes_any_media = script_.takes_any_media;
     info_.chat_template = builtin_template("gemma4");
     info_.template_revision = template_revision(info_.chat_template);
   }
@@ -177,6 +183,7 @@ class ScriptRunner final : public StepRunner {
   SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
     constexpr std::size_t kSoftTokens = 4;
     const auto bytes = std::as_bytes(std::span(part.bytes));
+    if (script_.takes_any_media) return std::make_shared<const SoftTokens>(part.kind, kSoftTokens, 0);
     if (part.kind == MediaKind::kImage) {
       decode_image(bytes, where);
     } else if (part.kind == MediaKind::kAudio) {
@@ -193,11 +200,13 @@ class ScriptRunner final : public StepRunner {
   void forward(const Batch& batch, std::span<const TokenHistory> histories,
                const std::function<bool()>& should_stop) override {
     next_.clear();
+    now_.clear();
     std::size_t wait_ms = 0;
     for (const BatchRow& row : batch.rows) {
       const TokenHistory& history = histories[row.sequence];
       if (row.position < history.prompt) wait_ms += script_.prompt_ms_per_token;
       if (!row.wants_logits) continue;
+      now_.push_back(row.token);
       const ScriptAnswer& answer = answer_to(history.tokens.first(history.prompt));
       wait_ms = std::max(wait_ms, answer.step_ms.value_or(script_.step_ms));
       const bool is_in_answer = row.position + 1 >= history.prompt;
@@ -209,6 +218,15 @@ class ScriptRunner final : public StepRunner {
       next_.push_back({tokens[said % tokens.size()], tokens[(said + 1) % tokens.size()]});
     }
     wait(wait_ms, should_stop);
+  }
+
+  // A direction for each token (as far as they go): texts are alike that have words in common.
+  MatView<const float> hidden(std::size_t first, std::size_t rows) override {
+    hidden_.assign(rows * kHidden, 0.0F);
+    for (std::size_t row = 0; row < rows; ++row) {
+      hidden_[row * kHidden + static_cast<std::size_t>(now_[first + row]) % kHidden] = 1;
+    }
+    return {hidden_.data(), rows, kHidden};
   }
 
   MatView<float> logits(std::size_t first, std::size_t rows) override {
@@ -276,7 +294,9 @@ class ScriptRunner final : public StepRunner {
   DecoderConfig config_;
   ModelInfo info_;
   ThreadPool pool_;
-  std::vector<NextTokens> next_;  // of the rows that wanted logits
+  std::vector<NextTokens> next_;   // of the rows that wanted logits
+  std::vector<std::int32_t> now_;  // the tokens in these rows
+  std::vector<float> hidden_;
   std::vector<float> logits_;
   std::unordered_map<std::size_t, std::size_t> answers_;  // by hash of a prompt
 };

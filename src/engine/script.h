@@ -6,6 +6,7 @@
 //     "context": 8192,
 //     "step_ms": 0,                // how long a step takes
 //     "prompt_ms_per_token": 0,    // and each token of a prompt
+//     "takes_any_media": false,    // bytes that are no picture or sound pass for one
 //     "answers": [                 // the first whose conditions hold; the last should have none
 //       {"if_text": "weather",     // the prompt's text contains this behind its last <|turn>user (or anywhere, if
 //       none)

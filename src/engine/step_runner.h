@@ -44,6 +44,9 @@ class StepRunner {
   static constexpr std::size_t kLogitRows = 32;
   virtual MatView<float> logits(std::size_t first, std::size_t rows) = 0;
 
+  // Hidden states of the same rows after the decoder's final norm: [rows, hidden], valid until the next forward.
+  virtual MatView<const float> hidden(std::size_t first, std::size_t rows) = 0;
+
   // A picture or a sound as the model takes it. `where` begins messages. Any thread may ask, also while a step is
   // computed. Throws Error(kUnsupported) where the model can't take it, Error(kBadInput) for a damaged file.
   virtual SharedSoftTokens encode(const MediaPart& part, const std::string& where) = 0;

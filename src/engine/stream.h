@@ -67,6 +67,12 @@ struct PromptLogprobs {
   std::vector<TokenLogprob> tokens;
 };
 
+// What the prompt means, as a vector of length 1: the mean of the decoder's last hidden states after its final norm,
+// over all tokens but the one that begins every prompt. Texts that are alike have vectors alike. [hidden]
+struct Embedding {
+  std::vector<float> values;
+};
+
 // Why no more of the prompt was found in the cache.
 enum class CacheMiss {
   kNone,           // all that could be was
@@ -129,7 +135,7 @@ struct Done {
 struct Event {
   std::size_t choice = 0;  // 0 in Started and Done
   std::variant<Started, ReasoningText, ContentText, UnparsedText, ToolCallBegin, ToolCallArguments, ToolCallEnd,
-               TokenLogprobs, PromptLogprobs, Finished, Done>
+               TokenLogprobs, PromptLogprobs, Embedding, Finished, Done>
       body;
 };
 

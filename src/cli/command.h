@@ -18,6 +18,7 @@ class UsageError : public std::runtime_error {
 using Action = std::function<void()>;
 
 void define_run(CLI::App& root, Action& action);
+void define_serve(CLI::App& root, Action& action);
 void define_show(CLI::App& root, Action& action);
 void define_perplexity(CLI::App& root, Action& action);
 void define_bench(CLI::App& root, Action& action);

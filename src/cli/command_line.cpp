@@ -8,7 +8,6 @@
 #include "cli/error_details.h"
 #include "cli/exit_code.h"
 #include "cli/man_page.h"
-#include "cli/serve.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
 

@@ -1,28 +1,25 @@
 // `carat serve`: models behind the interfaces of OpenAI, Ollama and Anthropic, and a web page.
-#include "cli/serve.h"
-
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <iterator>
 
 #include "base/error.h"
+#include "cli/command.h"
 #include "cli/command_line.h"
 #include "cli/exit_code.h"
 #include "cli/media_files.h"
 #include "cli/options.h"
+#include "cli/serve_process.h"
+#include "cli/store_models.h"
 #include "cli/terminal.h"
 #include "engine/engine.h"
 #include "engine/model_host.h"
 #include "engine/script.h"
 #include "server/service.h"
+#include "store/model_store.h"
 
 namespace carat {
 
@@ -30,6 +27,7 @@ namespace {
 
 constexpr std::uint16_t kDefaultPort = 11434;  // Ollama's: its clients find us
 constexpr std::string_view kScriptPrefix = "script:";
+constexpr int kStoreKeepAlive = 300;  // seconds
 constexpr std::size_t kMebibyte = std::size_t{1} << 20;
 
 struct ServeOptions {
@@ -48,115 +46,74 @@ struct ServeOptions {
   std::size_t kv_budget_mib = 0;
   std::size_t max_body_mib = 64;
   std::size_t max_loaded = 1;
-  int keep_alive = -1;
+  std::optional<int> keep_alive;
+  bool is_managed = false;
   std::size_t drain_timeout = 30;
   std::string log = "requests";
   ComputeFlags compute;
 };
 
-std::uint64_t size_of_files(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_regular_file(path, ignored)) return std::filesystem::file_size(path, ignored);
-  std::uint64_t size = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
-    if (entry.is_regular_file(ignored)) size += entry.file_size(ignored);
-  }
-  return size;
-}
-
-std::int64_t modified_at(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto time = std::filesystem::last_write_time(path, error);
-  if (error) return 0;
-  const auto system = std::chrono::file_clock::to_sys(time).time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::seconds>(system).count();
-}
-
-// "NAME=PATH", or a path, whose last part without ".gguf" is the name, or a name in the store.
+// NAME=MODEL, or a model: a path, whose last part without ".gguf" is its name, or a name in the store.
 ModelEntry entry_of(const std::string& argument) {
-  ModelEntry entry;
   const std::size_t equals = argument.find('=');
   const bool is_named = equals != std::string::npos && !std::filesystem::exists(argument);
-  entry.path = is_named ? argument.substr(equals + 1) : argument;
-  const bool is_path = std::filesystem::exists(entry.path);
-  if (!is_path) {
-    const StoredModel files = find_model(entry.path);
-    entry.path = files.path.string();
-    entry.mmproj = files.projector.string();
+  const std::string model = is_named ? argument.substr(equals + 1) : argument;
+  const StoredModel found = find_model(model);
+  std::string name = argument.substr(0, equals);
+  if (!is_named) {
+    name = model;
+    if (std::filesystem::exists(model)) {
+      std::filesystem::path path = std::filesystem::path(model).lexically_normal();
+      if (!path.has_filename()) path = path.parent_path();
+      name = (path.extension() == ".gguf" ? path.stem() : path.filename()).string();
+    }
   }
-  std::filesystem::path path = std::filesystem::path(entry.path).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();
-  const std::filesystem::path last = path.extension() == ".gguf" ? path.stem() : path.filename();
-  entry.name = is_named ? argument.substr(0, equals) : is_path ? last.string() : argument;
-  entry.size_bytes = size_of_files(entry.path);
-  entry.modified = modified_at(entry.path);
-  entry.format = std::filesystem::is_directory(entry.path) ? "safetensors" : "gguf";
-  return entry;
+  return entry_of_path(name, found.path.string(), found.projector.string());
 }
 
+// Those that were named. A script, or the store, is all there is without.
 std::vector<ModelEntry> entries_of(const ServeOptions& options) {
   std::vector<ModelEntry> entries;
   if (!options.engine.empty()) {
     if (!options.engine.starts_with(kScriptPrefix) || !options.models.empty()) {
       throw UsageError("--engine takes script:FILE, and no MODEL beside it.");
     }
-    entries.push_back({.name = "scripted", .path = options.engine.substr(kScriptPrefix.size())});
-    entries.back().modified = modified_at(entries.back().path);
+    entries.push_back(entry_of_path("scripted", options.engine.substr(kScriptPrefix.size()), ""));
     return entries;
   }
-  if (options.models.empty()) throw UsageError("which model is to be served? `carat serve MODEL`");
   for (const std::string& argument : options.models) entries.push_back(entry_of(argument));
   for (std::size_t i = 0; i < entries.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       if (entries[i].name == entries[j].name) {
-        throw UsageError(str("two models are named \"", printable(entries[i].name), "\"; name one NAME=PATH."));
+        throw UsageError(str("two models are named \"", printable(entries[i].name), "\"; name one NAME=MODEL."));
       }
     }
   }
   return entries;
 }
 
+// A script stands for any model: getting or deleting one is answered, and does nothing.
+class ScriptedModels final : public ModelSource {
+ public:
+  std::vector<ModelEntry> list() const override { return {}; }
+  std::optional<ModelEntry> find(std::string_view) const override { return std::nullopt; }
+  void pull(const std::string&, const PullProgress& progress) override {
+    constexpr std::uint64_t kBytes = 1000;
+    progress(0, kBytes);
+    progress(kBytes, kBytes);
+  }
+  void remove(const std::string&) override {}
+  void copy(const std::string&, const std::string&) override {}
+};
+
+std::unique_ptr<ModelSource> source_of(const ServeOptions& options) {
+  if (!options.engine.empty()) return std::make_unique<ScriptedModels>();
+  return std::make_unique<StoreModels>();
+}
+
 bool is_loopback(const std::string& address) {
   return address == "localhost" || address == "::1" || address.starts_with("127.");
 }
-
-// Tells systemd how things stand, where it is what started us (sd_notify(3)).
-void notify_systemd(std::string_view state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  sockaddr_un address{};
-  if (path == nullptr || std::strlen(path) < 2 || std::strlen(path) >= sizeof address.sun_path) return;
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
-  address.sun_family = AF_UNIX;
-  std::strcpy(address.sun_path, path);
-  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // an abstract socket
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-  [[maybe_unused]] const ssize_t sent =
-      ::sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), size);
-  ::close(fd);
-}
-
-// SIGINT and SIGTERM, which only await() hears while this lives. Made before any thread is.
-class StopSignals {
- public:
-  StopSignals() {
-    ::sigemptyset(&signals_);
-    ::sigaddset(&signals_, SIGINT);
-    ::sigaddset(&signals_, SIGTERM);
-    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
-
-  // The signal, or 0 when none came in time.
-  int await(std::chrono::milliseconds time) const {
-    const timespec patience{time.count() / 1000, time.count() % 1000 * 1'000'000};
-    return std::max(0, ::sigtimedwait(&signals_, nullptr, &patience));
-  }
-
- private:
-  sigset_t signals_{};
-};
 
 HttpOptions http_options(const ServeOptions& options, bool has_keys) {
   for (const std::string& address : options.addresses) {
@@ -165,6 +122,10 @@ HttpOptions http_options(const ServeOptions& options, bool has_keys) {
                            " lets other machines in, and there are no API keys. Give "
                            "--api-key-file FILE, or --insecure-bind if everybody may use the server."));
     }
+  }
+  const bool is_open = !has_keys && !std::ranges::all_of(options.addresses, is_loopback);
+  if (options.is_managed && is_open) {
+    throw UsageError("--manage with other machines let in needs --api-key-file: whoever may ask may delete models.");
   }
   HttpOptions http;
   http.addresses = options.addresses;
@@ -185,10 +146,19 @@ std::unique_ptr<HttpServer> listen(const ServeOptions& options, HttpOptions http
   return std::make_unique<HttpServer>(http, callbacks);
 }
 
-std::string banner(const ServeOptions& options, std::uint16_t port, const ModelInfo& info, bool has_keys) {
-  std::string text = str("carat ", version(), "\n  model      ", info.name);
+std::string model_line(const ServeOptions& options, const ModelInfo& info, const EngineStatus& status) {
+  std::string text = str("  model      ", info.name);
   if (info.has_template) text += str(" (template ", info.template_revision, ")");
   text += str(", context ", info.context, " tokens, ", options.parallel, " answers at once\n");
+  return text + str("  memory     at most ", status.kv_budget_bytes / kMebibyte, " MiB for keys and values\n");
+}
+
+std::string store_line(std::size_t models) {
+  return str("  models     the store's, ", models, " now; each is loaded when it is asked for\n");
+}
+
+std::string banner(const ServeOptions& options, std::uint16_t port, std::string_view models, bool has_keys) {
+  std::string text = str("carat ", version(), "\n", models);
   for (const std::string& address : options.addresses) {
     const bool is_v6 = address.find(':') != std::string::npos;
     text += str("  listening  ", options.tls_certificate.empty() ? "http" : "https", "://", is_v6 ? "[" : "", address,
@@ -218,7 +188,11 @@ void stop(const ServeOptions& options, const StopSignals& signals, Service& serv
 
 void serve(const ServeOptions& options) {
   const StopSignals signals;
-  const ServedModels catalogue(entries_of(options), options.aliases, options.is_lenient);
+  std::vector<ModelEntry> entries = entries_of(options);
+  const bool is_store = entries.empty();
+  const std::unique_ptr<ModelSource> source = source_of(options);
+  const ServedModels catalogue(std::move(entries), options.aliases, options.is_lenient,
+                               is_store ? source.get() : nullptr);
   ServiceOptions service_options;
   if (!options.key_file.empty()) service_options.access.keys = read_key_file(options.key_file);
   const bool has_keys = !service_options.access.keys.empty();
@@ -228,10 +202,13 @@ void serve(const ServeOptions& options) {
   service_options.is_lenient = options.is_lenient;
   service_options.max_body_bytes = options.max_body_mib * kMebibyte;
   service_options.version = version();
+  if (options.is_managed) service_options.managed = source.get();
   if (options.log == "requests") service_options.log = [](const std::string& line) { write_stderr(line + "\n"); };
 
   const auto load = [&](const std::string& name) -> std::shared_ptr<Answerer> {
-    const ModelEntry& entry = *catalogue.find(name);
+    const auto found = catalogue.find(name);
+    if (!found) throw Error(ErrorKind::kNotFound, str("model '", printable(name), "' not found."));
+    const ModelEntry& entry = *found;
     EngineOptions engine;
     engine.name = entry.name;
     engine.context = options.compute.context;
@@ -239,21 +216,28 @@ void serve(const ServeOptions& options) {
     engine.max_running = options.parallel;
     engine.max_queued = options.queue;
     engine.kv_type = session_options(options.compute).kv_type;
-    const bool is_default = entry.name == catalogue.default_model().name;
+    const bool is_default = !is_store && entry.name == catalogue.default_model()->name;
     const std::string mmproj = is_default && !options.mmproj.empty() ? options.mmproj : entry.mmproj;
     if (!options.engine.empty()) return make_scripted_answerer(entry.path, engine);
     return std::make_shared<Engine>(Model::load(entry.path, {.mmproj = mmproj}), compute_options(options.compute),
                                     engine);
   };
-  ModelHost host(load, {std::chrono::seconds(options.keep_alive), options.max_loaded});
+  const int keep_alive = options.keep_alive.value_or(is_store ? kStoreKeepAlive : -1);
+  ModelHost host(load, {std::chrono::seconds(keep_alive), options.max_loaded});
   Service service(catalogue, host, std::move(service_options));
   const auto server = listen(options, http, service.callbacks());
   service.set_connection_count([&] { return server->open_connections(); });
 
   // The server listens already: /livez answers while a model loads.
-  const ModelInfo info = host.acquire(catalogue.default_model().name)->info();
+  std::string models;
+  if (is_store) {
+    models = store_line(catalogue.models().size());
+  } else {
+    const auto answerer = host.acquire(catalogue.default_model()->name);
+    models = model_line(options, answerer->info(), answerer->status());
+  }
   service.set_ready();
-  write_stdout(banner(options, server->port(), info, has_keys));
+  write_stdout(banner(options, server->port(), models, has_keys));
   notify_systemd("READY=1");
   constexpr std::chrono::seconds kWatch{1};
   while (signals.await(kWatch) == 0) {
@@ -268,8 +252,11 @@ void define_serve(CLI::App& root, Action& action) {
   auto options = std::make_shared<ServeOptions>();
   CLI::App& verb = add_verb(root, "serve", "Serve models over HTTP: OpenAI's, Ollama's and Anthropic's interfaces",
                             "carat serve model.gguf --port 8080");
-  verb.add_option("MODEL", options->models, "GGUF files or folders, each PATH or NAME=PATH; the first is the default")
-      ->type_name("FILE");
+  verb.add_option(
+          "MODEL", options->models,
+          "Files, folders or names in the store, each MODEL or NAME=MODEL; the first is the default. Without any: all "
+          "models of the store, each loaded when it is asked for")
+      ->type_name("MODEL");
   add_mmproj(verb, options->mmproj);
   verb.add_option("--host", options->addresses, "An address to listen at; may be given several times")
       ->type_name("ADDRESS")
@@ -299,6 +286,8 @@ void define_serve(CLI::App& root, Action& action) {
   verb.add_option("--tls-key", options->tls_key, "The certificate's private key (PEM)")
       ->type_name("FILE")
       ->group(kAccess);
+  verb.add_flag("--manage", options->is_managed, "Let clients pull, copy and delete models of the store")
+      ->group(kAccess);
   constexpr const char* kLimits = "Limits";
   verb.add_option("--parallel", options->parallel, "Answers computed at once")
       ->check(CLI::Range(1, 1024))
@@ -324,8 +313,8 @@ void define_serve(CLI::App& root, Action& action) {
       ->capture_default_str()
       ->type_name("N")
       ->group(kLimits);
-  verb.add_option("--keep-alive", options->keep_alive, "Seconds after which an unused model is unloaded; -1: never")
-      ->capture_default_str()
+  verb.add_option("--keep-alive", options->keep_alive,
+                  "Seconds after which an unused model is unloaded; -1: never (default; 300 without MODEL)")
       ->type_name("N")
       ->group(kLimits);
   verb.add_option("--drain-timeout", options->drain_timeout, "Seconds that running answers have to end after SIGTERM")

@@ -34,7 +34,7 @@ class AnswerFormat {
 };
 
 struct Call {
-  std::vector<Request> requests;  // more than one for /v1/completions with several prompts only
+  std::vector<Request> requests;  // more than one: several prompts or texts to embed, pieces of a recording
   bool is_streaming = false;
   std::unique_ptr<AnswerFormat> format;
 };

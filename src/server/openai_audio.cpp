@@ -164,14 +164,14 @@ class AudioFormat : public AnswerFormat {
   Usage usage_;
 };
 
-Request piece_request(const AudioOptions& options, std::string text, std::span<const float> sound) {
+Request piece_request(const AudioOptions& options, std::string text, std::string file) {
   Request request;
   request.sampling.temperature = options.temperature;
   Message message;
   message.content.emplace_back(TextPart{std::move(text)});
   MediaPart media;
   media.kind = MediaKind::kAudio;
-  media.bytes = wav_file(sound);
+  media.bytes = std::move(file);
   message.content.emplace_back(std::move(media));  // Gemma wants sound behind the words about it
   Conversation conversation;
   conversation.messages.push_back(std::move(message));
@@ -182,11 +182,13 @@ Request piece_request(const AudioOptions& options, std::string text, std::span<c
 
 }  // namespace
 
-Call parse_openai_audio(const std::vector<FormPart>& form, bool is_translation) {
-  const auto field = [&](std::string_view name) -> std::string {
-    const auto found = std::ranges::find(form, name, &FormPart::name);
-    return found != form.end() ? found->value : "";
-  };
+std::string form_value(const std::vector<FormPart>& form, std::string_view name) {
+  const auto found = std::ranges::find(form, name, &FormPart::name);
+  return found != form.end() ? found->value : "";
+}
+
+Call parse_openai_audio(const std::vector<FormPart>& form, bool is_translation, bool is_opaque) {
+  const auto field = [&](std::string_view name) { return form_value(form, name); };
   const auto file = std::ranges::find(form, "file", &FormPart::name);
   if (file == form.end()) throw ApiError(400, "missing_required_parameter", "file is required.", "file");
   if (file->value.empty()) throw ApiError(400, "invalid_audio", "file is empty.", "file");
@@ -219,17 +221,22 @@ Call parse_openai_audio(const std::vector<FormPart>& form, bool is_translation) 
 
   std::string prompt = speech_prompt(options.task, "");
   if (const std::string hint = field("prompt"); !hint.empty()) prompt += str("\n\nContext: ", hint);
-  const std::vector<float> sound = decode_sound(std::as_bytes(std::span(file->value)), "file");
   Call call;
   call.is_streaming = stream == "true";
-  for (const SoundPiece& piece : cut_at_silences(sound, kMaxPieceSamples)) {
-    const double rate = kSoundRate;
-    options.segments.push_back(
-        {static_cast<double>(piece.begin) / rate, static_cast<double>(piece.end) / rate, "", ""});
-    const auto samples = std::span(sound).subspan(piece.begin, piece.end - piece.begin);
-    call.requests.push_back(piece_request(options, prompt, samples));
-    call.requests.back().model = model;
+  if (is_opaque) {
+    options.segments.emplace_back();
+    call.requests.push_back(piece_request(options, prompt, file->value));
+  } else {
+    const std::vector<float> sound = decode_sound(std::as_bytes(std::span(file->value)), "file");
+    for (const SoundPiece& piece : cut_at_silences(sound, kMaxPieceSamples)) {
+      const double rate = kSoundRate;
+      options.segments.push_back(
+          {static_cast<double>(piece.begin) / rate, static_cast<double>(piece.end) / rate, "", ""});
+      const auto samples = std::span(sound).subspan(piece.begin, piece.end - piece.begin);
+      call.requests.push_back(piece_request(options, prompt, wav_file(samples)));
+    }
   }
+  for (Request& request : call.requests) request.model = model;
   call.format = std::make_unique<AudioFormat>(std::move(options));
   return call;
 }

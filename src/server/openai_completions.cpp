@@ -5,6 +5,7 @@
 #include "server/dialect.h"
 #include "server/openai_chat.h"
 #include "server/openai_conversation.h"
+#include "server/openai_prompts.h"
 
 namespace carat {
 namespace {
@@ -14,8 +15,10 @@ constexpr std::size_t kMaxSequences = 128;     // prompts times n
 
 struct CompletionOptions {
   std::string model;
-  std::size_t choices = 1;           // of each prompt
-  std::vector<std::string> prompts;  // as text, for echo
+  std::size_t choices = 1;            // of each prompt
+  std::vector<std::string> prompts;   // as text, for echo
+  std::vector<bool> is_text;          // of each prompt: a text, not token ids
+  std::optional<std::int32_t> start;  // the token that is put before a text: no part of what is echoed
   bool is_echo = false;
   bool has_logprobs = false;
   bool has_usage_chunk = false;
@@ -78,7 +81,7 @@ class CompletionFormat : public AnswerFormat {
       if (!options_.has_logprobs) out = chunk(choice, nullptr);
     }
     if (const auto* logprobs = std::get_if<PromptLogprobs>(&event.body)) {
-      if (options_.is_echo) add_prompt_logprobs(choice, logprobs->tokens);
+      if (options_.is_echo) add_prompt_logprobs(choice, prompt, logprobs->tokens);
     } else if (options_.is_prompt_only && !std::holds_alternative<Finished>(event.body)) {
       return out;
     } else if (const auto* text = std::get_if<ContentText>(&event.body)) {
@@ -125,7 +128,7 @@ class CompletionFormat : public AnswerFormat {
                            {"finish_reason", finish_reason(answer.finished)}};
         if (options_.has_logprobs) {
           Choice lists;
-          if (options_.is_echo) add_prompt_logprobs(lists, answer.prompt_logprobs);
+          if (options_.is_echo) add_prompt_logprobs(lists, p, answer.prompt_logprobs);
           if (!options_.is_prompt_only) {
             for (const TokenLogprob& token : answer.logprobs) lists.logprobs.add(token, false);
           }
@@ -150,8 +153,10 @@ class CompletionFormat : public AnswerFormat {
     LogprobLists logprobs;
   };
 
-  static void add_prompt_logprobs(Choice& choice, const std::vector<TokenLogprob>& tokens) {
-    for (std::size_t i = 0; i < tokens.size(); ++i) choice.logprobs.add(tokens[i], i == 0);
+  void add_prompt_logprobs(Choice& choice, std::size_t prompt, const std::vector<TokenLogprob>& tokens) const {
+    // A text was given a start token, which it doesn't show; so even its first token has something before it.
+    const bool has_start = options_.is_text[prompt] && !tokens.empty() && options_.start == tokens[0].token;
+    for (std::size_t i = has_start ? 1 : 0; i < tokens.size(); ++i) choice.logprobs.add(tokens[i], i == 0);
   }
 
   void add_usage(const Usage& usage) {
@@ -183,50 +188,6 @@ class CompletionFormat : public AnswerFormat {
   std::map<std::size_t, Choice> choices_;
   Usage usage_;
 };
-
-std::vector<std::int32_t> ids_of(const json::array& array, const Tokenizer& tokenizer) {
-  std::vector<std::int32_t> ids;
-  for (const json::value& value : array) {
-    const auto id = value.to_number<std::int64_t>();
-    if (!tokenizer.vocab().contains(id)) {
-      throw ApiError(400, "invalid_value", str("prompt: ", id, " is no token of this model."), "prompt");
-    }
-    ids.push_back(static_cast<std::int32_t>(id));
-  }
-  return ids;
-}
-
-// A string, token ids, or a list of either.
-std::vector<Prompt> prompts_of(const json::value* value, const Tokenizer& tokenizer) {
-  std::vector<Prompt> prompts;
-  const auto add_text = [&](std::string text) {
-    if (text.empty() && tokenizer.vocab().bos()) {
-      prompts.emplace_back(TokenPrompt{{*tokenizer.vocab().bos()}});  // the model goes on from its start token
-    } else {
-      prompts.emplace_back(TextPrompt{std::move(text), false, {}});
-    }
-  };
-  if (value == nullptr || value->is_string()) {
-    add_text(value == nullptr ? "" : std::string(value->get_string()));
-    return prompts;
-  }
-  const json::array& array = value->get_array();
-  if (!array.empty() && array[0].is_number()) {
-    prompts.emplace_back(TokenPrompt{ids_of(array, tokenizer)});
-    return prompts;
-  }
-  for (const json::value& item : array) {
-    if (item.is_string()) {
-      add_text(std::string(item.get_string()));
-    } else if (item.get_array().empty()) {
-      add_text("");
-    } else {
-      prompts.emplace_back(TokenPrompt{ids_of(item.get_array(), tokenizer)});
-    }
-  }
-  if (prompts.empty()) add_text("");
-  return prompts;
-}
 
 }  // namespace
 
@@ -263,13 +224,15 @@ Call parse_openai_completion(const json::object& body, const Tokenizer& tokenize
     base.format.text = grammar;
   }
 
-  std::vector<Prompt> prompts = prompts_of(find_member(body, "prompt"), tokenizer);
+  std::vector<Prompt> prompts = prompts_of(find_member(body, "prompt"), tokenizer, "prompt");
   if (prompts.size() * options.choices > kMaxSequences) {
     throw ApiError(400, "invalid_value", str("prompts times n may be at most ", kMaxSequences, "."), "prompt");
   }
+  options.start = tokenizer.vocab().bos();
   for (Prompt& prompt : prompts) {
     if (options.is_echo) {
       const auto* text = std::get_if<TextPrompt>(&prompt);
+      options.is_text.push_back(text != nullptr);
       options.prompts.push_back(
           text != nullptr ? text->text : token_text(tokenizer.decode(std::get<TokenPrompt>(prompt).ids, true)));
     }

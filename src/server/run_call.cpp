@@ -1,10 +1,16 @@
 #include "server/run_call.h"
 
+#include <algorithm>
+#include <deque>
+#include <iterator>
 #include <mutex>
 #include <utility>
 
 namespace carat {
 namespace {
+
+// Requests of a call that the engine has at a time, so that a long list of texts doesn't fill its queue.
+constexpr std::size_t kMostAtOnce = 128;
 
 // The answers of one call, on their way. Listeners come from the engine's thread.
 class RunningCall : public OpenCall, public std::enable_shared_from_this<RunningCall> {
@@ -23,12 +29,13 @@ class RunningCall : public OpenCall, public std::enable_shared_from_this<Running
 
   void submit(std::vector<Request> requests) {
     try {
-      for (std::size_t i = 0; i < requests.size(); ++i) {
-        AnswerHandle handle = answerer_->submit(
-            std::move(requests[i]), [self = shared_from_this(), i](Event&& event) { self->hear(i, std::move(event)); });
+      const std::size_t first = std::min(requests.size(), kMostAtOnce);
+      waiting_.assign(std::make_move_iterator(requests.begin() + static_cast<std::ptrdiff_t>(first)),
+                      std::make_move_iterator(requests.end()));
+      for (std::size_t i = 0; i < first; ++i) {
+        AnswerHandle handle = submit(std::move(requests[i]), i);
         const std::scoped_lock lock(mutex_);
-        if (is_cancelled_) handle.cancel();
-        handles_.push_back(std::move(handle));
+        keep(std::move(handle));
       }
     } catch (...) {
       {
@@ -69,12 +76,30 @@ class RunningCall : public OpenCall, public std::enable_shared_from_this<Running
     }
   }
 
+  AnswerHandle submit(Request request, std::size_t index) {
+    return answerer_->submit(
+        std::move(request), [self = shared_from_this(), index](Event&& event) { self->hear(index, std::move(event)); });
+  }
+
   // Those that follow need mutex_.
+
+  void keep(AnswerHandle handle) {
+    if (is_cancelled_) handle.cancel();
+    handles_.push_back(std::move(handle));
+  }
 
   void take(std::size_t request, Event&& event) {
     if (const auto* done = std::get_if<Done>(&event.body)) {
       on_done_(done->usage, done->timings);
       --open_;
+      if (!waiting_.empty() && is_cancelled_ && !is_over_) {
+        return fail(passing_error(503, "draining", "the server stopped before it came to all of the request.", 1));
+      }
+      if (!waiting_.empty() && !is_over_) {
+        Request next = std::move(waiting_.front());
+        waiting_.pop_front();
+        keep(submit(std::move(next), answers_.size() - waiting_.size() - 1));
+      }
     }
     if (is_over_) return;
     if (const auto* finished = std::get_if<Finished>(&event.body);
@@ -136,7 +161,8 @@ class RunningCall : public OpenCall, public std::enable_shared_from_this<Running
   const std::vector<HttpHeader> headers_;
   const std::function<void(const Usage&, const Timings&)> on_done_;
 
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;             // guards what follows
+  std::deque<Request> waiting_;  // the last of the call's requests, not submitted yet
   std::vector<AnswerHandle> handles_;
   std::vector<WholeAnswer> answers_;
   std::size_t open_;  // requests whose Done has not come

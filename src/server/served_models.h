@@ -1,43 +1,36 @@
-// ServedModels: the models a server offers, by name.
+// ServedModels: the models a server offers, by name: those it was started with, and those of a source.
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "server/model_source.h"
+
 namespace carat {
 
-struct ModelEntry {
-  std::string name;         // "gemma4:e2b"
-  std::string path;         // file or folder
-  std::string mmproj = {};  // a file with its towers, where they are in one of their own
-  std::uint64_t size_bytes = 0;
-  std::int64_t modified = 0;  // seconds since 1970
-  std::string digest = {};    // SHA-256 in hexadecimal, where it is known
-  std::string format = "gguf";
-  std::string quantization = {};
-};
-
+// May be used by any number of threads.
 class ServedModels {
  public:
-  // models: not empty; the first is the default. aliases: further names of the default. is_lenient: every name means a
-  // model: one that isn't known, the default.
-  ServedModels(std::vector<ModelEntry> models, std::vector<std::string> aliases, bool is_lenient);
+  // The first of models is the default. aliases: further names of the default. is_lenient: every name means a model:
+  // one that isn't known, the default. source: null for none; it must outlive this.
+  ServedModels(std::vector<ModelEntry> models, std::vector<std::string> aliases, bool is_lenient,
+               const ModelSource* source = nullptr);
 
-  const std::vector<ModelEntry>& models() const { return models_; }
-  const ModelEntry& default_model() const { return models_.front(); }
+  std::vector<ModelEntry> models() const;
+  // Nothing where the source's models are all there is, and it has none.
+  std::optional<ModelEntry> default_model() const;
   const std::vector<std::string>& aliases() const { return aliases_; }
 
-  // By name, whatever its case, with or without Ollama's ":latest"; empty: the default. Null where there is none.
-  const ModelEntry* find(std::string_view name) const;
+  // By name, whatever its case, with or without Ollama's ":latest"; empty: the default.
+  std::optional<ModelEntry> find(std::string_view name) const;
 
  private:
   std::vector<ModelEntry> models_;
   std::vector<std::string> aliases_;
   bool is_lenient_;
+  const ModelSource* source_;
 };
 
 }  // namespace carat

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kSmallBody = std::size_t{4} << 20;  // of requests without media
 constexpr std::size_t kDrainRetrySeconds = 5;
+constexpr std::size_t kMostPulls = 4;
 
 std::string route_label(std::string_view path, bool is_known) {
   return is_known ? std::string(path) : "other";
@@ -34,20 +35,22 @@ const std::vector<Service::Route>& Service::routes() {
       {"POST", "/v1/audio/translations", &S::translations, kForm},
       {"GET", "/v1/models", &S::models},
       {"GET", "/v1/models/{model}", &S::model},
+      {"DELETE", "/v1/models/{model}", &S::delete_model},
       {"POST", "/v1/messages", &S::messages, kMediaJson},
       {"POST", "/v1/messages/count_tokens", &S::count_tokens, kMediaJson},
       {"POST", "/api/chat", &S::ollama_chat, kMediaJson},
       {"POST", "/api/generate", &S::ollama_generate, kMediaJson},
-      {"POST", "/api/embed", &S::embeddings, kSmallJson},
-      {"POST", "/api/embeddings", &S::embeddings, kSmallJson},
+      {"POST", "/api/embed", &S::ollama_embed, kSmallJson},
+      {"POST", "/api/embeddings", &S::ollama_embeddings, kSmallJson},
       {"GET", "/api/tags", &S::ollama_tags},
       {"HEAD", "/api/tags", &S::ollama_tags},
       {"GET", "/api/ps", &S::ollama_ps},
       {"GET", "/api/version", &S::ollama_version},
       {"HEAD", "/api/version", &S::ollama_version},
       {"POST", "/api/show", &S::ollama_show, kSmallJson},
-      {"POST", "/api/pull", &S::administration, kSmallJson},
-      {"DELETE", "/api/delete", &S::administration, kSmallJson},
+      {"POST", "/api/pull", &S::ollama_pull, kSmallJson},
+      {"POST", "/api/copy", &S::ollama_copy, kSmallJson},
+      {"DELETE", "/api/delete", &S::ollama_delete, kSmallJson},
       {"POST", "/tokenize", &S::tokenize, kSmallJson},
       {"POST", "/detokenize", &S::detokenize, kSmallJson},
       {"GET", "/tokenizer_info", &S::tokenizer_info},
@@ -88,7 +91,11 @@ Service::Match Service::match(const ServerRequest& request) {
 }
 
 Service::Service(const ServedModels& catalogue, ModelHost& host, ServiceOptions options)
-    : catalogue_(catalogue), host_(host), options_(std::move(options)), access_(std::move(options_.access)) {}
+    : catalogue_(catalogue),
+      host_(host),
+      options_(std::move(options)),
+      access_(std::move(options_.access)),
+      jobs_(kMostPulls) {}
 
 HttpCallbacks Service::callbacks() {
   HttpCallbacks callbacks;
@@ -187,17 +194,17 @@ json::object Service::body_of(const ServerRequest& request) const {
   return schema == nullptr ? json::object() : parse_body(plain_body(request), *schema);
 }
 
-const ModelEntry& Service::entry_of(std::string_view name) const {
-  const ModelEntry* entry = catalogue_.find(name);
-  if (entry == nullptr) {
+ModelEntry Service::entry_of(std::string_view name) const {
+  auto entry = catalogue_.find(name);
+  if (!entry) {
     throw ApiError(404, "model_not_found",
                    str("model '", printable(name), "' not found; /v1/models lists what is here."), "model");
   }
-  return *entry;
+  return *std::move(entry);
 }
 
 std::shared_ptr<Answerer> Service::acquire(const ModelEntry& entry, std::optional<std::chrono::seconds> keep_alive) {
-  if (!is_ready_ && entry.name == catalogue_.default_model().name) {
+  if (!is_ready_) {
     throw passing_error(503, "loading_model", "the model is being loaded.", 1);
   }
   return host_.acquire(entry.name, keep_alive);

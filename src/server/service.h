@@ -12,6 +12,8 @@
 #include "engine/model_host.h"
 #include "server/access.h"
 #include "server/answer_format.h"
+#include "server/background_jobs.h"
+#include "server/embeddings.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/run_call.h"
@@ -24,6 +26,7 @@ struct ServiceOptions {
   bool is_lenient = false;  // requests that need stored state are answered without it
   std::size_t max_body_bytes = std::size_t{64} << 20;
   std::string version = "0";
+  ModelSource* managed = nullptr;                    // whose models clients may get and delete; null: they may not
   std::function<void(const std::string& line)> log;  // a JSON object a line; null: no log
 };
 
@@ -69,10 +72,16 @@ class Service {
   void responses(const std::shared_ptr<Exchange>& exchange);
   void transcriptions(const std::shared_ptr<Exchange>& exchange);
   void translations(const std::shared_ptr<Exchange>& exchange);
+  void transcribe(bool is_translation, const std::shared_ptr<Exchange>& exchange);
   void messages(const std::shared_ptr<Exchange>& exchange);
   void ollama_chat(const std::shared_ptr<Exchange>& exchange);
   void ollama_generate(const std::shared_ptr<Exchange>& exchange);
+  void load_or_unload(const json::object& body, bool is_chat, const std::shared_ptr<Exchange>& exchange);
   void embeddings(const std::shared_ptr<Exchange>& exchange);
+  void ollama_embed(const std::shared_ptr<Exchange>& exchange);
+  void ollama_embeddings(const std::shared_ptr<Exchange>& exchange);
+  using EmbeddingParser = Call (*)(const json::object& body, const EmbeddingModel& model);
+  void embed(EmbeddingParser parse, const std::shared_ptr<Exchange>& exchange);
 
   // Models.
   void models(const std::shared_ptr<Exchange>& exchange);
@@ -80,7 +89,14 @@ class Service {
   void ollama_tags(const std::shared_ptr<Exchange>& exchange);
   void ollama_ps(const std::shared_ptr<Exchange>& exchange);
   void ollama_show(const std::shared_ptr<Exchange>& exchange);
-  void administration(const std::shared_ptr<Exchange>& exchange);
+
+  // Getting and deleting them.
+  void ollama_pull(const std::shared_ptr<Exchange>& exchange);
+  void ollama_delete(const std::shared_ptr<Exchange>& exchange);
+  void ollama_copy(const std::shared_ptr<Exchange>& exchange);
+  void delete_model(const std::shared_ptr<Exchange>& exchange);
+  ModelSource& managed_source() const;  // throws ApiError 403
+  void remove(const std::string& name);
 
   // Tokens and templates.
   void tokenize(const std::shared_ptr<Exchange>& exchange);
@@ -104,7 +120,8 @@ class Service {
   // The body of the route's request as JSON that fits its schema; {} for an empty body where none is needed.
   json::object body_of(const ServerRequest& request) const;
   std::string plain_body(const ServerRequest& request) const;  // unpacked
-  const ModelEntry& entry_of(std::string_view name) const;     // throws ApiError 404
+  static std::string model_name_in(const json::object& body);  // "model", in old requests "name"; throws ApiError
+  ModelEntry entry_of(std::string_view name) const;            // throws ApiError 404
   std::shared_ptr<Answerer> acquire(const ModelEntry& entry, std::optional<std::chrono::seconds> keep_alive = {});
   void run(Call call, const std::shared_ptr<Exchange>& exchange, std::optional<std::chrono::seconds> keep_alive = {});
   void respond(Exchange& exchange, const json::value& body, int status = 200) const;
@@ -120,6 +137,7 @@ class Service {
   std::function<std::size_t()> connection_count_;
   std::atomic<bool> is_ready_{false};
   std::atomic<bool> is_draining_{false};
+  BackgroundJobs jobs_;  // last: ended before what they use goes
 };
 
 }  // namespace carat

@@ -72,59 +72,71 @@ void Service::responses(const std::shared_ptr<Exchange>& exchange) {
   run(parse_openai_responses(body_of(exchange->request()), options_.is_lenient), exchange);
 }
 
-void Service::transcriptions(const std::shared_ptr<Exchange>& exchange) {
+void Service::transcribe(bool is_translation, const std::shared_ptr<Exchange>& exchange) {
   const ServerRequest& request = exchange->request();
   const auto form = parse_multipart(plain_body(request), request.header("content-type"));
-  run(parse_openai_audio(form, false), exchange);
+  const auto answerer = acquire(entry_of(form_value(form, "model")));
+  run(parse_openai_audio(form, is_translation, answerer->info().takes_any_media), exchange);
+}
+
+void Service::transcriptions(const std::shared_ptr<Exchange>& exchange) {
+  transcribe(false, exchange);
 }
 
 void Service::translations(const std::shared_ptr<Exchange>& exchange) {
-  const ServerRequest& request = exchange->request();
-  const auto form = parse_multipart(plain_body(request), request.header("content-type"));
-  run(parse_openai_audio(form, true), exchange);
+  transcribe(true, exchange);
 }
 
 void Service::messages(const std::shared_ptr<Exchange>& exchange) {
   run(parse_anthropic_messages(body_of(exchange->request())), exchange);
 }
 
-void Service::ollama_chat(const std::shared_ptr<Exchange>& exchange) {
-  const json::object body = body_of(exchange->request());
+// Nothing to answer: the model is to be loaded, or unloaded.
+void Service::load_or_unload(const json::object& body, bool is_chat, const std::shared_ptr<Exchange>& exchange) {
+  const ModelEntry entry = entry_of(string_of(body, "model"));
   const auto keep_alive = keep_alive_of(body);
-  const json::array* messages = array_of(body, "messages");
-  if (messages != nullptr && !messages->empty()) return run(parse_ollama_chat(body), exchange, keep_alive);
-  // Nothing to answer: the model is to be loaded, or unloaded.
-  const ModelEntry& entry = entry_of(string_of(body, "model"));
   const bool is_unload = keep_alive && keep_alive->count() == 0;
   if (is_unload) {
     host_.unload(entry.name);
   } else {
     acquire(entry, keep_alive);
   }
-  respond(*exchange, ollama_load_answer(string_of(body, "model"), true, is_unload));
+  respond(*exchange, ollama_load_answer(string_of(body, "model"), is_chat, is_unload));
+}
+
+void Service::ollama_chat(const std::shared_ptr<Exchange>& exchange) {
+  const json::object body = body_of(exchange->request());
+  const json::array* messages = array_of(body, "messages");
+  if (messages == nullptr || messages->empty()) return load_or_unload(body, true, exchange);
+  run(parse_ollama_chat(body), exchange, keep_alive_of(body));
 }
 
 void Service::ollama_generate(const std::shared_ptr<Exchange>& exchange) {
   const json::object body = body_of(exchange->request());
-  const auto keep_alive = keep_alive_of(body);
-  if (!string_of(body, "prompt").empty() || array_of(body, "images") != nullptr) {
-    return run(parse_ollama_generate(body), exchange, keep_alive);
-  }
-  const ModelEntry& entry = entry_of(string_of(body, "model"));
-  const bool is_unload = keep_alive && keep_alive->count() == 0;
-  if (is_unload) {
-    host_.unload(entry.name);
-  } else {
-    acquire(entry, keep_alive);
-  }
-  respond(*exchange, ollama_load_answer(string_of(body, "model"), false, is_unload));
+  const bool is_empty = string_of(body, "prompt").empty() && array_of(body, "images") == nullptr;
+  if (is_empty) return load_or_unload(body, false, exchange);
+  run(parse_ollama_generate(body), exchange, keep_alive_of(body));
+}
+
+void Service::embed(EmbeddingParser parse, const std::shared_ptr<Exchange>& exchange) {
+  const json::object body = body_of(exchange->request());
+  std::optional<std::chrono::seconds> keep_alive;
+  if (dialect_of(exchange->request()) == Dialect::kOllama) keep_alive = keep_alive_of(body);
+  const auto answerer = acquire(entry_of(string_of(body, "model")), keep_alive);
+  const ModelInfo& info = answerer->info();
+  run(parse(body, {answerer->tokenizer(), info.context, info.embedding_size}), exchange, keep_alive);
 }
 
 void Service::embeddings(const std::shared_ptr<Exchange>& exchange) {
-  const json::object body = body_of(exchange->request());
-  const ModelEntry& entry = entry_of(string_of(body, "model"));
-  throw ApiError(400, "not_supported", str("'", entry.name, "' makes no embeddings: Gemma 4 is trained to answer."),
-                 "model");
+  embed(parse_openai_embeddings, exchange);
+}
+
+void Service::ollama_embed(const std::shared_ptr<Exchange>& exchange) {
+  embed(parse_ollama_embed, exchange);
+}
+
+void Service::ollama_embeddings(const std::shared_ptr<Exchange>& exchange) {
+  embed(parse_ollama_embeddings, exchange);
 }
 
 }  // namespace carat

@@ -47,16 +47,18 @@ void Service::models(const std::shared_ptr<Exchange>& exchange) {
     data.push_back(is_theirs ? anthropic_model(id, entry) : openai_model(id, entry));
   };
   for (const ModelEntry& entry : catalogue_.models()) add(entry.name, entry);
-  for (const std::string& alias : catalogue_.aliases()) add(alias, catalogue_.default_model());
+  if (const auto entry = catalogue_.default_model()) {
+    for (const std::string& alias : catalogue_.aliases()) add(alias, *entry);
+  }
   if (!is_theirs) return respond(*exchange, {{"object", "list"}, {"data", std::move(data)}});
-  const json::value first = data.front().at("id");
-  const json::value last = data.back().at("id");
+  const json::value first = data.empty() ? json::value(nullptr) : data.front().at("id");
+  const json::value last = data.empty() ? json::value(nullptr) : data.back().at("id");
   respond(*exchange, {{"data", std::move(data)}, {"has_more", false}, {"first_id", first}, {"last_id", last}});
 }
 
 void Service::model(const std::shared_ptr<Exchange>& exchange) {
   const std::string id = parameter_of(exchange->request());
-  const ModelEntry& entry = entry_of(id);
+  const ModelEntry entry = entry_of(id);
   respond(*exchange, is_anthropic(exchange->request()) ? anthropic_model(id, entry) : openai_model(id, entry));
 }
 
@@ -69,8 +71,8 @@ void Service::ollama_tags(const std::shared_ptr<Exchange>& exchange) {
 void Service::ollama_ps(const std::shared_ptr<Exchange>& exchange) {
   json::array models;
   for (const ModelHost::Loaded& loaded : host_.loaded()) {
-    const ModelEntry* entry = catalogue_.find(loaded.name);
-    if (entry == nullptr) continue;
+    const auto entry = catalogue_.find(loaded.name);
+    if (!entry) continue;
     json::object model = ollama_model(*entry);
     std::int64_t seconds = 365 * 86400;  // Ollama's clients want a date; a year is as good as for ever
     if (loaded.expires) {
@@ -85,11 +87,7 @@ void Service::ollama_ps(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void Service::ollama_show(const std::shared_ptr<Exchange>& exchange) {
-  const json::object body = body_of(exchange->request());
-  const std::string name = string_of(body, "model");
-  const std::string asked = name.empty() ? string_of(body, "name") : name;
-  if (asked.empty()) throw ApiError(400, "missing_required_parameter", "model is required.", "model");
-  const ModelEntry& entry = entry_of(asked);
+  const ModelEntry entry = entry_of(model_name_in(body_of(exchange->request())));
   const auto answerer = acquire(entry);
   const ModelInfo& info = answerer->info();
   json::array capabilities{"completion"};
@@ -110,12 +108,6 @@ void Service::ollama_show(const std::shared_ptr<Exchange>& exchange) {
                       {"model_info", std::move(model_info)},
                       {"capabilities", std::move(capabilities)},
                       {"modified_at", rfc3339_time(entry.modified)}});
-}
-
-void Service::administration(const std::shared_ptr<Exchange>& exchange) {
-  body_of(exchange->request());  // a malformed request is told so
-  throw ApiError(403, "administration_off",
-                 "models are not managed over this interface; use `carat pull` and `carat rm` on the server.");
 }
 
 }  // namespace carat

@@ -1,6 +1,7 @@
 """What the tests of `carat serve` share: servers that answer from a script, and one with a tiny real model."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -31,10 +32,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(*arguments, log=subprocess.DEVNULL):
+def serve(*arguments, log=subprocess.DEVNULL, env=None):
     """Starts a server at a free port of this machine; ends it afterwards, and demands that it ends well."""
     process = subprocess.Popen([CARAT, "serve", "--port", "0", *map(str, arguments)], stdout=subprocess.PIPE, stderr=log,
-                               encoding="utf-8")
+                               env=env, encoding="utf-8")
     try:
         banner = []
         for line in process.stdout:
@@ -54,9 +55,11 @@ def serve(*arguments, log=subprocess.DEVNULL):
 
 
 @pytest.fixture(scope="session")
-def scripted():
-    """A server that answers from script.json, for any model name."""
-    with serve("--engine", f"script:{SCRIPT}", "--lenient") as server:
+def scripted(tmp_path_factory):
+    """A server that answers from script.json, for any model name and any bytes, and lets models be deleted."""
+    script = tmp_path_factory.mktemp("script") / "script.json"
+    script.write_text(json.dumps({**json.loads(SCRIPT.read_text()), "takes_any_media": True}))
+    with serve("--engine", f"script:{script}", "--lenient", "--manage") as server:
         yield server
 
 

@@ -79,9 +79,16 @@ def test_what_is_off(client):
         with pytest.raises(ollama.ResponseError) as refused:
             call()
         assert refused.value.status_code == 403
-    with pytest.raises(ollama.ResponseError) as embedding:
-        client.embed("scripted", "Hi")
-    assert embedding.value.status_code == 400
+
+
+def test_embed(client):
+    answer = client.embed("scripted", ["Hi", "Hi"], keep_alive="5m")
+    assert len(answer.embeddings) == 2 and answer.embeddings[0] == answer.embeddings[1] and answer.prompt_eval_count > 0
+    assert len(client.embed("scripted", "Hi", dimensions=4).embeddings[0]) == 4
+    assert client.embed("scripted", "long " * 20000).prompt_eval_count == 8191  # cut to the context
+    with pytest.raises(ollama.ResponseError, match="8192"):
+        client.embed("scripted", "long " * 20000, truncate=False)
+    assert list(client.embeddings("scripted", "Hi").embedding) == pytest.approx(list(answer.embeddings[0]))
 
 
 def test_errors_in_a_stream(client):

@@ -121,7 +121,8 @@ def test_completions(client):
     assert len(ids.choices[0].logprobs.tokens) == 1
     scored = client.completions.create(model="scripted", prompt="Hi", max_tokens=0, echo=True, logprobs=1)
     lists = scored.choices[0].logprobs
-    assert lists.token_logprobs[0] is None and len(lists.tokens) == scored.usage.prompt_tokens
+    # The text's tokens, each after those before it; the start token, which the prompt has besides, is not shown.
+    assert None not in lists.token_logprobs and len(lists.tokens) == scored.usage.prompt_tokens - 1
     assert scored.choices[0].text == "Hi" and scored.usage.completion_tokens == 0
     streamed = list(client.completions.create(model="scripted", prompt="Hi", max_tokens=50, stream=True))
     assert "".join(c.choices[0].text for c in streamed).startswith("Hello there!")
@@ -233,9 +234,37 @@ def test_other_errors(client):
         client.chat.completions.create(model="scripted", messages=[{"role": "user", "content": [image]}])
     with pytest.raises(openai.BadRequestError, match="previous_response_id"):
         client.responses.create(model="scripted", input="Hi", previous_response_id="resp_1")
-    with pytest.raises(openai.APIStatusError) as embedding:
-        client.embeddings.create(model="scripted", input="Hi")
-    assert embedding.value.status_code == 400
+
+
+def test_embeddings(client):
+    texts = ["wild yeast and flour", "flour and wild yeast", "Zebras run."]
+    answer = client.embeddings.create(model="scripted", input=texts)
+    vectors = [entry.embedding for entry in answer.data]
+    assert [entry.index for entry in answer.data] == [0, 1, 2] and answer.usage.prompt_tokens > 40
+    assert all(len(v) == 64 and abs(sum(x * x for x in v) - 1) < 1e-5 for v in vectors)
+    alike, other = (sum(a * b for a, b in zip(vectors[0], v)) for v in vectors[1:])
+    assert alike > 0.99 > other
+    numbers = client.embeddings.create(model="scripted", input=texts[0], encoding_format="float").data[0].embedding
+    assert numbers == pytest.approx(vectors[0], abs=1e-6)
+    short = client.embeddings.create(model="scripted", input=texts[0], dimensions=8).data[0].embedding
+    assert len(short) == 8 and abs(sum(x * x for x in short) - 1) < 1e-5
+    ids = client.embeddings.create(model="scripted", input=[[2, 40, 41], [2]], encoding_format="float")
+    assert len(ids.data) == 2
+    many = client.embeddings.create(model="scripted", input=[f"text {i}" for i in range(600)])
+    assert len(many.data) == 600 and many.data[599].embedding != many.data[0].embedding
+    with pytest.raises(openai.BadRequestError, match="dimensions"):
+        client.embeddings.create(model="scripted", input="Hi", dimensions=65)
+    with pytest.raises(openai.BadRequestError, match="8192"):
+        client.embeddings.create(model="scripted", input="long " * 20000)
+
+
+def test_echo_shows_the_text_and_nothing_else(client):
+    lists = client.completions.create(model="scripted", prompt="Hi you", echo=True, logprobs=0, max_tokens=1).choices[0]
+    assert lists.text.startswith("Hi you") and "".join(lists.logprobs.tokens) == lists.text
+    assert lists.logprobs.text_offset[:3] == [0, 1, 2]
+    assert all(isinstance(value, float) for value in lists.logprobs.token_logprobs)
+    of_ids = client.completions.create(model="scripted", prompt=[2, 40], echo=True, logprobs=0, max_tokens=1).choices[0]
+    assert of_ids.logprobs.token_logprobs[0] is None and len(of_ids.logprobs.tokens) == 3
 
 
 def test_unknown_fields_are_passed_over(client):

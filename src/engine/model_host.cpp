@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kJanitorPeriod{250};
 constexpr std::size_t kRetrySeconds = 5;
+// An answer's last holder lets go a moment after its client has it: so long a model in use is waited for.
+constexpr std::chrono::milliseconds kPatience{1000};
+constexpr std::chrono::milliseconds kGlance{10};
 
 }  // namespace
 
@@ -60,10 +63,16 @@ std::shared_ptr<Answerer> ModelHost::take_longest_unused() {
 
 std::shared_ptr<Answerer> ModelHost::acquire(const std::string& name, std::optional<std::chrono::seconds> keep_alive) {
   std::unique_lock lock(mutex_);
+  const Clock::time_point patience_ends = Clock::now() + kPatience;
   while (true) {
     const auto found = slots_.find(name);
     if (found == slots_.end()) {
       if (slots_.size() < options_.max_loaded) break;
+      const bool are_all_in_use = std::ranges::all_of(slots_, [](const auto& slot) { return slot.second.is_in_use(); });
+      if (are_all_in_use && Clock::now() < patience_ends) {
+        changed_.wait_for(lock, kGlance);
+        continue;
+      }
       std::shared_ptr<Answerer> gone = take_longest_unused();
       lock.unlock();
       gone.reset();  // its memory is needed before another model is loaded

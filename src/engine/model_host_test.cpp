@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <thread>
 
 #include "engine/script.h"
 
@@ -48,6 +50,16 @@ TEST(ModelHost, MakesPlaceByTheOneLongestUnused) {
   const auto a = host.acquire("a");
   const auto c = host.acquire("c");
   EXPECT_THROW(host.acquire("d"), BusyError);
+}
+
+TEST(ModelHost, WaitsAMomentForAModelInUse) {
+  ModelHost host(load_script, {});
+  auto a = host.acquire("a");
+  const std::jthread user([held = std::move(a)]() mutable {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    held.reset();
+  });
+  EXPECT_NE(host.acquire("b"), nullptr);
 }
 
 TEST(ModelHost, AFailedLoadLeavesNothingBehind) {

@@ -12,6 +12,16 @@ namespace {
 
 // Queries (tokens x heads of a group) a tile holds at most: enough to pay for unpacking the keys.
 constexpr std::size_t kMaxQueries = 64;
+
+// Elements of keys that meet the queries at a time: as many as stay in the first-level cache while 64 queries pass.
+constexpr std::size_t kPanelColumns = 256;
+
+// Floats from row to row of queries, values and sums. Head sizes are powers of two: rows that far apart would all fall
+// on the same few sets of the first-level cache, and products read a column of 64 rows at a time.
+std::size_t padded(std::size_t head_dim) {
+  return head_dim + kPanelRows;
+}
+
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 template <typename T>
@@ -36,17 +46,18 @@ void load_values(const KernelTable& kernels, const KvPages& kv, const std::byte*
 }  // namespace
 
 std::size_t Attention::partial_floats() const {
-  return kMaxQueries * (head_dim_ + 2);
+  return kMaxQueries * (padded(head_dim_) + 2);
 }
 
 Attention::Partial Attention::partial_at(float* data) const {
-  return {data + kMaxQueries * head_dim_, data + kMaxQueries * (head_dim_ + 1), data};
+  float* max = data + kMaxQueries * padded(head_dim_);
+  return {max, max + kMaxQueries, data};
 }
 
 void Attention::clear(const Partial& partial, std::size_t queries) const {
   std::fill_n(partial.max, queries, kMinusInfinity);
   std::fill_n(partial.sum, queries, 0.0F);
-  std::fill_n(partial.out, queries * head_dim_, 0.0F);
+  std::fill_n(partial.out, queries * padded(head_dim_), 0.0F);
 }
 
 void Attention::operator()(MatView<const float> q, float scale, std::span<const KeySpan> spans,
@@ -56,9 +67,9 @@ void Attention::operator()(MatView<const float> q, float scale, std::span<const 
   group_ = q.cols() / head_dim_ / segments[0].kv.kv_heads;
   assert(group_ >= 1 && group_ <= kMaxQueries && head_dim_ % kPanelRows == 0);
   for (Workspace& w : workers_) {
-    reserve(w.queries, kMaxQueries * head_dim_);
+    reserve(w.queries, kMaxQueries * padded(head_dim_));
     reserve(w.keys, kKeyTile * head_dim_);
-    reserve(w.values, kKeyTile * head_dim_);
+    reserve(w.values, kKeyTile * padded(head_dim_));
     reserve(w.scores, kMaxQueries * kKeyTile);
     reserve(w.split, partial_floats());
     reserve(w.total, partial_floats());
@@ -133,10 +144,12 @@ void Attention::gather_queries(MatView<const float> q, float scale, const Tile& 
   float* query = w.queries.data();
   for (std::size_t row = 0; row < tile.rows; ++row) {
     const float* src = q.row(tile.first_row + row).data() + tile.kv_head * group_ * head_dim_;
-    std::copy_n(src, group_ * head_dim_, query);
-    query += group_ * head_dim_;
+    for (std::size_t g = 0; g < group_; ++g) {
+      std::copy_n(src + g * head_dim_, head_dim_, query);
+      if (scale != 1.0F) kernels_.scale(scale, head_dim_, query);
+      query += padded(head_dim_);
+    }
   }
-  if (scale != 1.0F) kernels_.scale(scale, tile.rows * group_ * head_dim_, w.queries.data());
 }
 
 // Sixteen keys from `position` on: panel [head_dim][16].
@@ -174,8 +187,10 @@ void Attention::attend_split(std::span<const KeySpan> spans, const Tile& tile, s
     for (std::size_t k = 0; k < keys; k += kPanelRows) {
       float* panel = w.keys.data() + k * head_dim_;
       load_keys(kv, key + k, tile.kv_head, panel);
-      kernels_.panel_gemm_f32(panel, kPanelRows, head_dim_, w.queries.data(), head_dim_, queries, w.scores.data() + k,
-                              kKeyTile);
+      for (std::size_t d = 0; d < head_dim_; d += kPanelColumns) {
+        kernels_.panel_gemm_f32(panel + d * kPanelRows, kPanelRows, std::min(kPanelColumns, head_dim_ - d),
+                                w.queries.data() + d, padded(head_dim_), queries, w.scores.data() + k, kKeyTile);
+      }
     }
     // Scores become weights exp(score - max); keys a row doesn't attend to become exact zeros.
     for (std::size_t i = 0; i < queries; ++i) {
@@ -193,13 +208,15 @@ void Attention::attend_split(std::span<const KeySpan> spans, const Tile& tile, s
       const float shrink = std::exp(result.max[i] - max);
       result.max[i] = max;
       result.sum[i] = std::fma(result.sum[i], shrink, kernels_.exp_shifted(max, keys, score));
-      if (shrink != 1.0F) kernels_.scale(shrink, head_dim_, result.out + i * head_dim_);
+      if (shrink != 1.0F) kernels_.scale(shrink, head_dim_, result.out + i * padded(head_dim_));
     }
     // out[query] += weights . values
-    load_values(kernels_, kv, kv.value(key, tile.kv_head), keys * head_dim_, w.values.data());
+    for (std::size_t k = 0; k < keys; ++k) {
+      load_values(kernels_, kv, kv.value(key + k, tile.kv_head), head_dim_, w.values.data() + k * padded(head_dim_));
+    }
     for (std::size_t d = 0; d < head_dim_; d += kPanelRows) {
-      kernels_.panel_gemm_f32(w.values.data() + d, head_dim_, keys, w.scores.data(), kKeyTile, queries, result.out + d,
-                              head_dim_);
+      kernels_.panel_gemm_f32(w.values.data() + d, padded(head_dim_), keys, w.scores.data(), kKeyTile, queries,
+                              result.out + d, padded(head_dim_));
     }
   }
 }
@@ -212,9 +229,9 @@ void Attention::merge(const Partial& part, std::size_t queries, const Partial& t
     const float take = std::exp(part.max[i] - max);
     total.max[i] = max;
     total.sum[i] = std::fma(part.sum[i], take, total.sum[i] * keep);
-    float* out = total.out + i * head_dim_;
+    float* out = total.out + i * padded(head_dim_);
     kernels_.scale(keep, head_dim_, out);
-    kernels_.scale_add(take, part.out + i * head_dim_, head_dim_, out);
+    kernels_.scale_add(take, part.out + i * padded(head_dim_), head_dim_, out);
   }
 }
 
@@ -223,7 +240,7 @@ void Attention::write(const Tile& tile, const Partial& total, MatView<float> out
     float* dst = out.row(tile.first_row + row).data() + tile.kv_head * group_ * head_dim_;
     for (std::size_t g = 0; g < group_; ++g) {
       const std::size_t i = row * group_ + g;
-      std::copy_n(total.out + i * head_dim_, head_dim_, dst + g * head_dim_);
+      std::copy_n(total.out + i * padded(head_dim_), head_dim_, dst + g * head_dim_);
       kernels_.scale(1.0F / total.sum[i], head_dim_, dst + g * head_dim_);
     }
   }

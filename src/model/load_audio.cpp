@@ -48,10 +48,12 @@ constexpr Name kAttentionOutput{"attn_out", "self_attn.post"};
 constexpr Name kRelativeKey{"attn_k_rel.weight", "self_attn.relative_k_proj.weight"};
 constexpr Name kPerDimScale{"per_dim_scale.weight", "self_attn.per_dim_scale"};
 constexpr Name kPostAttentionNorm{"attn_post_norm.weight", "norm_post_attn.weight"};
-constexpr Name kLightConvPreNorm{"norm_conv.weight", "lconv1d.pre_layer_norm.weight"};
+// llama.cpp's converter (tensor_mapping.py) has the names of these two norms the other way round than their places, and
+// all files have them so.
+constexpr Name kLightConvPreNorm{"conv_norm.weight", "lconv1d.pre_layer_norm.weight"};
 constexpr Name kLightConvStart{"conv_pw1", "lconv1d.linear_start"};
 constexpr Name kDepthwise{"conv_dw.weight", "lconv1d.depthwise_conv1d.weight"};
-constexpr Name kLightConvNorm{"conv_norm.weight", "lconv1d.conv_norm.weight"};
+constexpr Name kLightConvNorm{"norm_conv.weight", "lconv1d.conv_norm.weight"};
 constexpr Name kLightConvEnd{"conv_pw2", "lconv1d.linear_end"};
 constexpr Name kOutputNorm{"ln2.weight", "norm_out.weight"};
 

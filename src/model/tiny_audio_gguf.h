@@ -42,10 +42,10 @@ inline std::string gguf_audio_name(std::string name) {
       {"self_attn.per_dim_scale", "per_dim_scale.weight"},
       {"norm_pre_attn", "attn_pre_norm"},
       {"norm_post_attn", "attn_post_norm"},
-      {"lconv1d.pre_layer_norm", "norm_conv"},
+      {"lconv1d.pre_layer_norm", "conv_norm"},
       {"lconv1d.linear_start", "conv_pw1"},
       {"lconv1d.depthwise_conv1d", "conv_dw"},
-      {"lconv1d.conv_norm", "conv_norm"},
+      {"lconv1d.conv_norm", "norm_conv"},
       {"lconv1d.linear_end", "conv_pw2"},
       {"norm_out", "ln2"},
   };

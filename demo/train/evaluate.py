@@ -64,21 +64,23 @@ def write_wave(path: Path, samples: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def answer_by_transformers(model, example: dict, stops: set) -> list:
-    """Greedy, without a cache: the sequences are short, and nothing but forward() is asked of the reference."""
+def answer_by_transformers(model, example: dict, stops: set) -> tuple:
+    """(greedy answer, for each of its tokens how far its logit is above the second best)."""
     medium = example["medium"]
     media = {} if medium is None else (features.stack_sounds([medium]) if example["kind"] == "spoken"
                                        else features.stack_pictures([medium]))
     ids = torch.tensor([example["prompt"]])
     out = model(input_ids=ids, **media, use_cache=True)
-    answer = []
+    answer, gaps = [], []
     while len(answer) < MAX_TOKENS:
-        token = int(out.logits[0, -1].argmax())
+        best = out.logits[0, -1].topk(2)
+        token = int(best.indices[0])
         answer.append(token)
+        gaps.append(float(best.values[0] - best.values[1]))
         if token in stops:
             break
         out = model(input_ids=torch.tensor([[token]]), past_key_values=out.past_key_values, use_cache=True)
-    return answer
+    return answer, gaps
 
 
 def answer_by_carat(program: str, model: str, example: dict, media: list, folder: Path, stops: set) -> list:
@@ -110,7 +112,7 @@ def evaluate(arguments) -> dict:
         folder = Path(name)
         for kind in arguments.kinds.split(","):
             for example, media in held_out(kind, arguments.count, arguments.seed, folder):
-                answer = answer_by_transformers(model, example, stops)
+                answer, gaps = answer_by_transformers(model, example, stops)
                 ability = example["sample"].ability
                 right[ability].append(is_right(tokens, example["sample"], answer))
                 if arguments.show and not right[ability][-1]:
@@ -121,6 +123,9 @@ def evaluate(arguments) -> dict:
                                             folder, stops)
                     theirs[ability].append(is_right(tokens, example["sample"], other))
                     same.append(answer == other)
+                    if answer != other:
+                        at = next((i for i, (a, b) in enumerate(zip(answer, other)) if a != b), 0)
+                        print(f"{ability}: differs at token {at}, where the best two logits are {gaps[at]:.4f} apart")
     table = {ability: {"cases": len(r), "transformers": sum(r) / len(r),
                        **({"carat": sum(theirs[ability]) / len(r)} if arguments.carat else {})}
              for ability, r in right.items()}

@@ -13,7 +13,8 @@ MAX_BUDGET_SIDE = {70: 384, 280: 768}  # of a square picture
 def picture(image, budget: int) -> tuple:
     """(patches [patches, 768] as bytes, compressed; patches a side; soft tokens): of a square picture.
 
-    Drawings compress to a hundredth, and pools of thousands stay small. The same as Gemma4ImageProcessorPil: reduced or enlarged by Pillow's bicubic to the budget's size, cut in patches.
+    Drawings compress to a hundredth, and pools of thousands stay small. The same as Gemma4ImageProcessorPil: reduced
+    or enlarged by Pillow's bicubic to the budget's size, cut in patches.
     """
     from PIL import Image
 

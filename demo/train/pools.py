@@ -10,7 +10,7 @@ from generators import arithmetic, drawings, reading, spoken, talk, tools
 from prompts import render
 
 TOKENIZER = Path(__file__).parent / "tokenizer.json"
-TEXT = {"arithmetic": (arithmetic, 4), "talk": (talk, 3), "tools": (tools, 4)}
+TEXT = {"arithmetic": (arithmetic, 8), "talk": (talk, 3), "tools": (tools, 4)}
 
 
 def tokenizer() -> Tokenizer:

@@ -10,6 +10,7 @@ weights: they may run side by side.
 import argparse
 import json
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import heads
 import model as models
 import pools
 
-POOL_SIZES = {"text": 30_000, "drawings": 4_000, "reading": 2_000, "spoken": 4_000}
+POOL_SIZES = {"text": 40_000, "drawings": 4_000, "reading": 2_000, "spoken": 4_000}
 BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "reading": 1_600, "spoken": 2_000}  # of the decoder, padding included
 SHARES = {"text": {"text": 1}, "media": {"drawings": 1, "reading": 1, "spoken": 2},
           "all": {"text": 3, "drawings": 3, "reading": 2, "spoken": 3}}
@@ -139,8 +140,11 @@ def train(arguments):
                for kind in shares}
     begin = last_save = time.monotonic()
     losses, first = {}, run.step
+    stops = []
+    for number in (signal.SIGINT, signal.SIGTERM):  # the step is finished and saved
+        signal.signal(number, lambda *_: stops.append(True))
     run.model.train()
-    while (elapsed := time.monotonic() - begin) < arguments.minutes * 60:
+    while not stops and (elapsed := time.monotonic() - begin) < arguments.minutes * 60:
         step = run.step
         progress = elapsed / (arguments.minutes * 60)
         for group in run.optimizer.param_groups:

@@ -33,7 +33,7 @@ void define_convert(CLI::App& root, Action& action) {
   auto flags = std::make_shared<ConvertFlags>();
   CLI::App& verb = add_verb(root, "convert", "Convert a Hugging Face folder to GGUF",
                             "carat convert gemma-4-E2B-it model.gguf --mmproj mmproj.gguf");
-  verb.add_option("FOLDER", flags->folder, "A folder with config.json and safetensors")
+  verb.add_option("FOLDER", flags->folder, "A folder with config.json and safetensors, of a model or of an assistant")
       ->required()
       ->type_name("FOLDER");
   verb.add_option("OUT", flags->output, "The file to write")->required()->type_name("FILE");

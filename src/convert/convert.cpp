@@ -56,7 +56,7 @@ class Conversion {
       : options_(options),
         where_((options.folder / "config.json").string()),
         document_(parse_json_file(options.folder / "config.json")),
-        config_(config_from_hugging_face(options.folder / "config.json")),
+        config_(read_config()),
         checkpoint_(options.folder),
         prefix_(hugging_face_prefix(checkpoint_)) {}
 
@@ -76,9 +76,22 @@ class Conversion {
   }
 
  private:
+  // Of an assistant, what its decoder has in common with models; the rest is in drafter_.
+  ModelConfig read_config() {
+    const fs::path path = options_.folder / "config.json";
+    const std::string_view type = find_string(document(), "model_type", where_).value_or("");
+    if (!type.ends_with("_assistant")) return config_from_hugging_face(path);
+    drafter_ = drafter_config_from_hugging_face(path);
+    ModelConfig config;
+    config.architecture = "gemma4-assistant";
+    config.decoder = drafter_->decoder;
+    return config;
+  }
+
   const json::object& document() const { return document_.as_object(); }
 
   DType type_of(const Tensor& tensor) const {
+    if (tensor.dtype == DType::kI64 || tensor.dtype == DType::kI32) return tensor.dtype;  // an assistant's token order
     return tensor.shape.size() <= 1 ? DType::kF32 : options_.matrix_type.value_or(tensor.dtype);
   }
 
@@ -97,7 +110,7 @@ class Conversion {
   std::vector<TensorJob> text_jobs() const {
     std::vector<TensorJob> jobs;
     for (const TensorRole role : model_roles()) add_text(jobs, role, 0);
-    if (config_.architecture == "gemma4") jobs.push_back(rope_factors());
+    if (config_.architecture != "gemma3") jobs.push_back(rope_factors());
     for (const LayerConfig& layer : config_.decoder.layers) {
       for (const TensorRole role : layer_roles()) add_text(jobs, role, layer.index);
     }
@@ -173,6 +186,7 @@ class Conversion {
     GgufWriter writer(options_.output);
     add_general(writer, config_.architecture, "model", jobs);
     add_model_keys(writer, document(), config_, where_);
+    if (drafter_) add_assistant_keys(writer, *drafter_);
     if (has_towers) add_tower_keys(writer, document(), config_, where_);
     add_tokenizer_keys(writer, options_.folder, config_.architecture);
     write_tensors(writer, jobs, progress);
@@ -190,6 +204,7 @@ class Conversion {
   const ConvertOptions& options_;
   std::string where_;  // begins messages about config.json
   json::value document_;
+  std::optional<DrafterConfig> drafter_;  // of assistants
   ModelConfig config_;
   Safetensors checkpoint_;
   std::string prefix_;  // what names of text tensors begin with

@@ -1,4 +1,5 @@
-// Conversion of a Hugging Face folder to GGUF files, which llama.cpp reads too.
+// Conversion of a Hugging Face folder, of a model or of an assistant (drafter), to GGUF files, which llama.cpp reads
+// too.
 #pragma once
 
 #include <filesystem>

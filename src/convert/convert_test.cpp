@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <numeric>
 
 #include "audio/audio_encoder.h"
@@ -14,6 +15,7 @@
 #include "checkpoint/test_files.h"
 #include "engine/compute_context.h"
 #include "engine/session.h"
+#include "model/assistant.h"
 #include "vision/image_encoder.h"
 
 namespace carat {
@@ -108,6 +110,40 @@ TEST(Convert, TheTowersSeeAndHearTheSame) {
               expected->require_vision().encode(context.compute(), image, MediaKind::kImage, nullptr));
   expect_same(found->require_audio().encode(context.compute(), sound, nullptr),
               expected->require_audio().encode(context.compute(), sound, nullptr));
+}
+
+// Every named intermediate, one behind the other.
+class Rows final : public Trace {
+ public:
+  void tensor(std::string_view name, MatView<const float> rows) override {
+    for (std::size_t row = 0; row < rows.rows(); ++row) {
+      tensors[std::string(name)].insert(tensors[std::string(name)].end(), rows.row(row).begin(), rows.row(row).end());
+    }
+  }
+  std::map<std::string, std::vector<float>> tensors;
+};
+
+// An assistant drafts the same from the file, bit for bit, with and without centroids.
+TEST(Convert, AssistantsDraftTheSame) {
+  const auto model = Model::load(kGolden / "text-e2b" / "model");
+  for (const char* name : {"model-plain", "model-ordered"}) {
+    const TemporaryFolder work;
+    const fs::path folder = kGolden / "assistant" / name;
+    convert_to_gguf({.folder = folder, .output = work.path() / "assistant.gguf"});
+    Rows drafted[2];
+    for (const bool is_converted : {false, true}) {
+      const auto assistant = Assistant::load(is_converted ? work.path() / "assistant.gguf" : folder, *model);
+      Drafter drafter(assistant->config(), assistant->weights());
+      Session session(model, {.threads = 1, .activations = ActivationType::kF32},
+                      {.context = 64, .kv_type = DType::kF32});
+      session.append(std::vector<std::int32_t>{2, 17, 99, 311, 5, 42, 128});
+      session.set_trace(&drafted[is_converted]);
+      session.propose(drafter, 77, session.last_hidden().row(0), 4);
+      session.set_trace(nullptr);
+    }
+    EXPECT_FALSE(drafted[0].tensors.empty());
+    EXPECT_EQ(drafted[0].tensors, drafted[1].tensors) << name;
+  }
 }
 
 // A folder with the tensors of a golden model and one more.

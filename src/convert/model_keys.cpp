@@ -59,15 +59,16 @@ double rope_base(const json::object& text, std::string_view kind, std::string_vi
 
 void add_gemma4(GgufWriter& writer, const ModelConfig& config) {
   const DecoderConfig& decoder = config.decoder;
-  writer.add("gemma4.embedding_length_per_layer_input", u32(decoder.ple_dim));
+  const auto key = [&](std::string_view name) { return str(config.architecture, ".", name); };
+  writer.add(key("embedding_length_per_layer_input"), u32(decoder.ple_dim));
   std::size_t shared = 0;
   for (const LayerConfig& layer : decoder.layers) shared += layer.owns_kv() ? 0U : 1U;
-  writer.add("gemma4.attention.shared_kv_layers", u32(shared));
-  writer.add("gemma4.final_logit_softcapping", decoder.final_logit_cap);
+  writer.add(key("attention.shared_kv_layers"), u32(shared));
+  writer.add(key("final_logit_softcapping"), decoder.final_logit_cap);
   if (decoder.moe.experts == 0) return;
-  writer.add("gemma4.expert_count", u32(decoder.moe.experts));
-  writer.add("gemma4.expert_used_count", u32(decoder.moe.used));
-  writer.add("gemma4.expert_feed_forward_length", u32(decoder.moe.intermediate));
+  writer.add(key("expert_count"), u32(decoder.moe.experts));
+  writer.add(key("expert_used_count"), u32(decoder.moe.used));
+  writer.add(key("expert_feed_forward_length"), u32(decoder.moe.intermediate));
 }
 
 void add_gemma3(GgufWriter& writer, const json::object& text, const ModelConfig& config, std::string_view where) {
@@ -97,6 +98,7 @@ void add_gemma3(GgufWriter& writer, const json::object& text, const ModelConfig&
 
 void add_decoder(GgufWriter& writer, const json::object& text, const ModelConfig& config, std::string_view where) {
   const DecoderConfig& decoder = config.decoder;
+  const bool is_gemma4 = config.architecture != "gemma3";
   const auto key = [&](std::string_view name) { return str(config.architecture, ".", name); };
   check_heads(decoder, where);
   const std::size_t sliding_dim = head_dim_of(decoder, true);
@@ -114,7 +116,7 @@ void add_decoder(GgufWriter& writer, const json::object& text, const ModelConfig
   writer.add_array(key("attention.sliding_window_pattern"), slides);
   writer.add(key("attention.key_length"), u32(global_dim == 0 ? sliding_dim : global_dim));
   writer.add(key("attention.value_length"), u32(global_dim == 0 ? sliding_dim : global_dim));
-  if (config.architecture == "gemma4" && sliding_dim != 0) {
+  if (is_gemma4 && sliding_dim != 0) {
     writer.add(key("attention.key_length_swa"), u32(sliding_dim));
     writer.add(key("attention.value_length_swa"), u32(sliding_dim));
     writer.add(key("rope.dimension_count_swa"), u32(sliding_dim));
@@ -124,7 +126,7 @@ void add_decoder(GgufWriter& writer, const json::object& text, const ModelConfig
   const double sliding_base = rope_base(text, "sliding_attention", "rope_local_base_freq", 10'000, where);
   writer.add(key("rope.freq_base"), static_cast<float>(global_base));
   writer.add(key("rope.freq_base_swa"), static_cast<float>(sliding_base));
-  if (config.architecture == "gemma4") {
+  if (is_gemma4) {
     add_gemma4(writer, config);
   } else {
     add_gemma3(writer, text, config, where);
@@ -190,6 +192,16 @@ void add_model_keys(GgufWriter& writer, const json::object& document, const Mode
                     std::string_view where) {
   const json::object* nested = find_object(document, "text_config", where);
   add_decoder(writer, nested != nullptr ? *nested : document, config, where);
+}
+
+void add_assistant_keys(GgufWriter& writer, const DrafterConfig& config) {
+  const auto add = [&](std::string_view name, std::size_t value) {
+    writer.add(str("gemma4-assistant.", name), u32(value));
+  };
+  add("embedding_length_out", config.target_hidden);
+  add("nextn_predict_layers", config.decoder.layers.size());
+  // carat's own: llama.cpp has no centroids.
+  if (config.centroids != 0) add("centroid_top_k", config.centroids_used);
 }
 
 void add_tower_keys(GgufWriter& writer, const json::object& document, const ModelConfig& config,

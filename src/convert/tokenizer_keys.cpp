@@ -90,7 +90,7 @@ void add_tokenizer_keys(GgufWriter& writer, const fs::path& folder, std::string_
   const Tokenizer tokenizer = tokenizer_from_json(document, path.string());
   const Vocab& vocab = tokenizer.vocab();
   const json::object& root = document.as_object();
-  const bool is_gemma4 = architecture == "gemma4";
+  const bool is_gemma4 = architecture != "gemma3";
   const Tokens tokens = read_tokens(root, vocab.size(), is_gemma4);
   std::vector<std::string> merges;
   for (const json::value& entry : root.at("model").as_object().at("merges").as_array()) {

@@ -237,8 +237,8 @@ struct NearestLevel {
 template <class Isa>
 void fit_level_scale(const Groups& groups, const LevelCodes& codes, float* scale) {
   Targets<Isa> targets;
-  targets.add_around(codes.levels[0], 0.03F, 5, 4);
-  targets.add_around(codes.levels[15], 0.03F, 3, 3);
+  targets.add_around(codes.levels[0], 0.035F, 4, 3);
+  targets.add_around(codes.levels[15], 0.05F, 1, 2);
   const NearestLevel<Isa> nearest(codes);
   const auto code_of = [&](typename Isa::Vector v) { return nearest.level(v); };
   for_each_lanes<Isa>(groups, [&](const auto& x, std::size_t first) {
@@ -302,8 +302,9 @@ void offer_affine_codes(const X& x, typename Isa::Vector inverse_scale, typename
 template <class Isa, class X>
 AffineFit<Isa> best_scale_and_offset(const X& x, float highest, bool has_minimum) {
   using Vector = typename Isa::Vector;
-  constexpr int kCandidates = 12;  // cut the range into a little fewer and more steps than there are codes
-  constexpr int kRefinements = 3;
+  // They cut the range into a little fewer and more steps than there are codes; with many codes less is to be won.
+  const int candidates = highest > 15.0F ? 8 : 12;
+  const int refinements = highest > 15.0F ? 2 : 3;
   const float spread = highest > 15.0F ? 1.6F : highest > 3.0F ? 1.2F : 0.9F;
   Vector low = has_minimum ? splat<Isa>(0.0F) : x.values[0];
   Vector high = x.values[0];
@@ -317,12 +318,12 @@ AffineFit<Isa> best_scale_and_offset(const X& x, float highest, bool has_minimum
   AffineFit<Isa> fit;
   fit.offset = low;  // for a group whose values are all the same
   const Vector inverse_range = inverse<Isa>(high - low);
-  for (int c = 0; c < kCandidates; ++c) {
-    const float share = 2.0F * static_cast<float>(c) / (kCandidates - 1) - 1.0F;
+  for (int c = 0; c < candidates; ++c) {
+    const float share = 2.0F * static_cast<float>(c) / static_cast<float>(candidates - 1) - 1.0F;
     offer_affine_codes<Isa>(x, (highest + 0.3F * spread + spread * share) * inverse_range, low, highest, sums,
                             has_minimum, fit);
   }
-  for (int i = 0; i < kRefinements; ++i) {
+  for (int i = 0; i < refinements; ++i) {
     offer_affine_codes<Isa>(x, inverse<Isa>(fit.scale), fit.offset, highest, sums, has_minimum, fit);
   }
   return fit;

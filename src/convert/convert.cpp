@@ -188,7 +188,7 @@ class Conversion {
     add_model_keys(writer, document(), config_, where_);
     if (drafter_) add_assistant_keys(writer, *drafter_);
     if (has_towers) add_tower_keys(writer, document(), config_, where_);
-    add_tokenizer_keys(writer, options_.folder, config_.architecture);
+    add_tokenizer_keys(writer, options_.folder, config_.architecture, config_.decoder.vocab);
     write_tensors(writer, jobs, progress);
     writer.finish();
   }

@@ -54,6 +54,7 @@ TEST_P(ConvertGolden, LogitsAreTheSame) {
   const fs::path folder = kGolden / GetParam() / "model";
   convert_to_gguf({.folder = folder, .output = work.path() / "model.gguf"});
   expect_same_logits(folder, work.path() / "model.gguf");
+  EXPECT_FALSE(Model::load(work.path() / "model.gguf")->has_tokenizer()) << "as the folder";
 }
 
 TEST_P(ConvertGolden, F32KeepsTheLogitsToo) {

@@ -78,20 +78,24 @@ Tokens read_tokens(const json::object& root, std::size_t size, bool is_gemma4) {
 
 }  // namespace
 
-void add_tokenizer_keys(GgufWriter& writer, const fs::path& folder, std::string_view architecture) {
+void add_tokenizer_keys(GgufWriter& writer, const fs::path& folder, std::string_view architecture, std::size_t vocab) {
   const std::string chat_template = read_chat_template(folder);
   if (!chat_template.empty()) writer.add("tokenizer.chat_template", chat_template);
 
   const fs::path path = folder / "tokenizer.json";
   std::error_code ignored;
-  if (!fs::is_regular_file(path, ignored)) return;
+  if (!fs::is_regular_file(path, ignored)) {  // said in the way that llama.cpp wants it
+    writer.add("tokenizer.ggml.model", "no_vocab");
+    writer.add(str(architecture, ".vocab_size"), static_cast<std::uint32_t>(vocab));
+    return;
+  }
   const json::value document = parse_json_file(path);
   // Built once for its checks, and for what it says about the special tokens.
   const Tokenizer tokenizer = tokenizer_from_json(document, path.string());
-  const Vocab& vocab = tokenizer.vocab();
+  const Vocab& pieces = tokenizer.vocab();
   const json::object& root = document.as_object();
   const bool is_gemma4 = architecture != "gemma3";
-  const Tokens tokens = read_tokens(root, vocab.size(), is_gemma4);
+  const Tokens tokens = read_tokens(root, pieces.size(), is_gemma4);
   std::vector<std::string> merges;
   for (const json::value& entry : root.at("model").as_object().at("merges").as_array()) {
     merges.push_back(merge_text(entry));
@@ -106,10 +110,10 @@ void add_tokenizer_keys(GgufWriter& writer, const fs::path& folder, std::string_
   const auto add_id = [&](std::string_view name, std::optional<std::int32_t> id) {
     if (id) writer.add(str("tokenizer.ggml.", name, "_token_id"), static_cast<std::uint32_t>(*id));
   };
-  add_id("bos", vocab.bos());
-  add_id("eos", vocab.eos());
-  add_id("unknown", vocab.unk());
-  add_id("padding", vocab.pad());
+  add_id("bos", pieces.bos());
+  add_id("eos", pieces.eos());
+  add_id("unknown", pieces.unk());
+  add_id("padding", pieces.pad());
   writer.add("tokenizer.ggml.add_space_prefix", false);
   writer.add("tokenizer.ggml.add_bos_token", true);
   writer.add("tokenizer.ggml.add_eos_token", false);

@@ -84,7 +84,10 @@ MediaTokenIds Model::media_tokens() const {
 }
 
 bool Model::has_tokenizer() const {
-  if (const auto* gguf = dynamic_cast<const Gguf*>(checkpoint_.get())) return gguf->has("tokenizer.ggml.model");
+  if (const auto* gguf = dynamic_cast<const Gguf*>(checkpoint_.get())) {
+    const auto kind = gguf->string("tokenizer.ggml.model");
+    return kind && *kind != "no_vocab" && *kind != "none";
+  }
   return is_file(path() / "tokenizer.json");
 }
 

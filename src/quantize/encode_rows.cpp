@@ -138,15 +138,16 @@ struct RowEncoder::Work {
     }
   }
 
-  // Scales are powers of two. The largest value of a block is best at one of the last codes, 12 / 2: between that
-  // exponent and the next lower one, where it is cut off, the error decides.
+  // Scales are powers of two. The codes end at 12 / 2: between the exponent that puts a block's largest value at 8 to
+  // 16, perhaps cut off, and the next higher one, the error decides. Cutting off more would lower the error of some
+  // blocks still, but costs the model more than it gains: large weights matter beyond their squares.
   void encode_mxfp4(std::span<const float> values, std::byte* out) {
     constexpr int kBias = 128;  // of the exponent, see BlockMXFP4
     const Groups groups = groups_of(values, 32);
     for (std::size_t b = 0; b < groups.count; ++b) {
       float peak = 0;
       for (std::size_t i = 32 * b; i < 32 * b + 32; ++i) peak = std::max(peak, std::abs(values[i]));
-      exponent[b] = peak > 0 && std::isfinite(peak) ? std::ilogb(peak / 12.0F) : -kBias;
+      exponent[b] = peak > 0 && std::isfinite(peak) ? std::ilogb(peak / 8.0F) : -kBias;
       best_error[b] = std::numeric_limits<float>::infinity();
     }
     for (int step = 0; step <= 1; ++step) {

@@ -21,18 +21,6 @@ double rate(std::size_t tokens, double seconds) {
 
 }  // namespace
 
-std::string_view finish_reason_name(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kInterrupted:
-      return "interrupted";
-  }
-  return "";
-}
-
 double AnswerStats::prefill_rate() const {
   return rate(prompt_tokens - reused_tokens, prefill_seconds);
 }
@@ -77,7 +65,7 @@ Answer generate_answer(Session& session, const MediaPrompt& prompt, const Answer
     logits = session.append(std::span(prompt.ids).subspan(stats.reused_tokens), media, is_cancelled);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kCancelled) throw;
-    answer.finish_reason = FinishReason::kInterrupted;
+    answer.finish_reason = FinishReason::kCancelled;
     return answer;
   }
   stats.prefill_seconds = prefill.seconds();
@@ -85,7 +73,7 @@ Answer generate_answer(Session& session, const MediaPrompt& prompt, const Answer
   const Stopwatch generation;
   while (true) {
     if (is_cancelled && is_cancelled()) {
-      answer.finish_reason = FinishReason::kInterrupted;
+      answer.finish_reason = FinishReason::kCancelled;
       break;
     }
     const TokenMask* mask = form ? &form->allowed() : nullptr;

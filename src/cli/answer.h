@@ -6,19 +6,15 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "engine/session.h"
+#include "engine/stream.h"
 #include "grammar/grammar.h"
 #include "sampling/sampling_params.h"
 
 namespace carat {
-
-enum class FinishReason { kStop, kLength, kInterrupted };
-
-// "stop", "length", "interrupted".
-std::string_view finish_reason_name(FinishReason reason);
 
 struct AnswerOptions {
   SamplingParams sampling;
@@ -38,7 +34,7 @@ struct AnswerStats {
 };
 
 struct Answer {
-  FinishReason finish_reason = FinishReason::kStop;
+  FinishReason finish_reason = FinishReason::kStop;  // or kLength, or kCancelled
   AnswerStats stats;
 };
 

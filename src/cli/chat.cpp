@@ -264,7 +264,7 @@ void Chat::answer() {
     printer.finish();
     last_stats_ = reply.answer.stats;
     last_thoughts_ = reply.thinking;
-    if (reply.answer.finish_reason == FinishReason::kInterrupted) say("(stopped)");
+    if (reply.answer.finish_reason == FinishReason::kCancelled) say("(stopped)");
     if (reply.answer.finish_reason == FinishReason::kLength) say("(reached the limit of tokens)");
     if (options_.has_stats) say(stats_text(last_stats_, responder_->session()));
   } catch (const Error&) {

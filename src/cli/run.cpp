@@ -40,7 +40,7 @@ json::object reply_json(const Reply& reply, const RunOptions& options) {
           {"content", reply.content},
           {"reasoning", reply.thinking.empty() ? json::value(nullptr) : json::value(reply.thinking)},
           {"tool_calls", reply.tool_calls},
-          {"finish_reason", finish_reason_name(reply.answer.finish_reason)},
+          {"finish_reason", name(reply.answer.finish_reason)},
           {"prompt_tokens", stats.prompt_tokens},
           {"completion_tokens", stats.generated_tokens},
           {"stats",

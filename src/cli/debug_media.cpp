@@ -29,7 +29,7 @@ void run_encode(const EncodeMediaOptions& options) {
   if (options.media.files.size() != 1) throw UsageError("encode takes one --image or one --audio");
   const ComputeContext context(compute_options(options.compute));
   MediaStore store(Model::load(options.model, {.mmproj = options.media.mmproj}));
-  const SharedSoftTokens soft = load_medium(store, context.compute(), options.media.files.front());
+  const SharedSoftTokens soft = load_medium(store, context.media_compute(), options.media.files.front());
   NpyWriter writer(options.out, soft->count(), soft->hidden());
   for (std::size_t row = 0; row < soft->count(); ++row) writer.append(soft->rows().row(row));
   writer.finish();

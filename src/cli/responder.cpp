@@ -61,7 +61,7 @@ LoadedMedia Responder::load_media(const json::array& messages) {
       media.soft.push_back(load(file));
       continue;
     }
-    FilmTokens film = load_film(store_, session_.model(), session_.compute(), file);
+    FilmTokens film = load_film(store_, session_.model(), session_.media_compute(), file);
     media.soft.insert(media.soft.end(), film.frames.begin(), film.frames.end());
     media.films.push_back(std::move(film.timestamps));
   }

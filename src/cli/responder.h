@@ -48,7 +48,7 @@ class Responder {
   bool has_template() const;
   const Session& session() const { return session_; }
   // What the model sees or hears of a file; known files are not encoded again. Throws as MediaStore.
-  SharedSoftTokens load(const MediaFile& file) { return load_medium(store_, session_.compute(), file); }
+  SharedSoftTokens load(const MediaFile& file) { return load_medium(store_, session_.media_compute(), file); }
   // The same for all files of a conversation, in the order of their places.
   LoadedMedia load_media(const json::array& messages);
 

@@ -66,12 +66,12 @@ class ModelRunner final : public StepRunner {
         ImageBudget budget = part.max_soft_tokens;
         if (budget) budget = std::clamp<std::size_t>(*budget, 1, kLargestPicture);
         const std::lock_guard lock(media_mutex_);
-        return media_.image(media_context_->compute(), bytes, budget, where);
+        return media_.image(media_context_->media_compute(), bytes, budget, where);
       }
       case MediaKind::kAudio: {
         model_->require_audio();
         const std::lock_guard lock(media_mutex_);
-        return media_.sound(media_context_->compute(), bytes, where);
+        return media_.sound(media_context_->media_compute(), bytes, where);
       }
       case MediaKind::kVideo:
         break;

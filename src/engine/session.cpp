@@ -243,6 +243,9 @@ const std::vector<std::int32_t>& Session::tokens() const {
 const Compute& Session::compute() const {
   return impl_->context.compute();
 }
+const Compute& Session::media_compute() const {
+  return impl_->context.media_compute();
+}
 std::size_t Session::threads() const {
   return compute().pool.threads();
 }

@@ -39,7 +39,8 @@ class Session {
   std::size_t chunk() const;                        // most tokens that go through the model at once
   std::size_t position() const;                     // tokens held
   const std::vector<std::int32_t>& tokens() const;  // those tokens; placeholders where media are
-  const Compute& compute() const;                   // to encode media with, between calls
+  const Compute& compute() const;                   // what the model computes with
+  const Compute& media_compute() const;             // to encode media with, between calls
   std::size_t threads() const;
   std::string_view isa() const;
 

@@ -50,6 +50,13 @@ ComputeOptions exact(std::size_t threads = 2) {
   return {threads, "", ActivationType::kF32};
 }
 
+// Towers are held to the reference both ways: column by column, and by pairs where this processor has them, as it is by
+// default.
+constexpr ActivationType kBothWays[] = {ActivationType::kF32, ActivationType::kI8};
+std::string way(const ComputeContext& context) {
+  return context.media_compute().matmul.is_by_pairs() ? "by pairs" : "in order";
+}
+
 TEST(PictureSize, AsTheReferenceForEveryPictureAndBudget) {
   const json::value runs = parse_json_file(golden_case("vision-e") / "sizes.json");
   for (const json::value& run : runs.as_array()) {
@@ -82,46 +89,54 @@ TEST_P(GoldenVision, EveryStageOfTheTower) {
   const auto model = Model::load(folder / "model");
   ASSERT_NE(model->vision(), nullptr);
   const golden::Tensors expected = golden::load(folder / "trace.safetensors");
-  const ComputeContext context(exact());
-  Collector trace;
-  const SoftTokens soft =
-      model->vision()->encode(context.compute(), load_image(folder / "trace.resized.png"), MediaKind::kImage, &trace);
+  for (const ActivationType activations : kBothWays) {
+    const ComputeContext context({.threads = 2, .activations = activations});
+    SCOPED_TRACE(way(context));
+    Collector trace;
+    const SoftTokens soft = model->vision()->encode(context.media_compute(), load_image(folder / "trace.resized.png"),
+                                                    MediaKind::kImage, &trace);
 
-  constexpr golden::Tolerance kTolerance{0.001, 0};                     // case.json: trace
-  const std::vector<float>& hidden = expected.floats("hidden_states");  // [layers + 1, 64 patches, hidden]
-  const std::size_t layers = expected.shape("hidden_states")[0] - 1;
-  const std::size_t size = hidden.size() / (layers + 1);
-  for (std::size_t i = 0; i <= layers; ++i) {
-    const std::string name = i == 0 ? "vision.embedding" : str("vision.layer.", i - 1);
-    EXPECT_EQ(golden::mismatch(std::span(trace.tensors.at(name)).first(size), std::span(hidden).subspan(i * size, size),
-                               kTolerance),
-              "")
-        << name;
+    constexpr golden::Tolerance kTolerance{0.001, 0};                     // case.json: trace
+    const std::vector<float>& hidden = expected.floats("hidden_states");  // [layers + 1, 64 patches, hidden]
+    const std::size_t layers = expected.shape("hidden_states")[0] - 1;
+    const std::size_t size = hidden.size() / (layers + 1);
+    for (std::size_t i = 0; i <= layers; ++i) {
+      const std::string name = i == 0 ? "vision.embedding" : str("vision.layer.", i - 1);
+      EXPECT_EQ(golden::mismatch(std::span(trace.tensors.at(name)).first(size),
+                                 std::span(hidden).subspan(i * size, size), kTolerance),
+                "")
+          << name;
+    }
+    EXPECT_EQ(golden::mismatch(trace.tensors.at("vision.pooled"), expected.floats("pooled"), kTolerance), "");
+    EXPECT_EQ(golden::mismatch(trace.tensors.at("vision.output"), expected.floats("tower_output"), kTolerance), "");
+    EXPECT_EQ(golden::mismatch(flat(soft), expected.floats("soft_tokens"), kTolerance), "");
   }
-  EXPECT_EQ(golden::mismatch(trace.tensors.at("vision.pooled"), expected.floats("pooled"), kTolerance), "");
-  EXPECT_EQ(golden::mismatch(trace.tensors.at("vision.output"), expected.floats("tower_output"), kTolerance), "");
-  EXPECT_EQ(golden::mismatch(flat(soft), expected.floats("soft_tokens"), kTolerance), "");
 }
 
 TEST_P(GoldenVision, SoftTokensOfEveryPicture) {
   const fs::path folder = golden_case(GetParam());
   const auto model = Model::load(folder / "model");
   const golden::Tensors expected = golden::load(folder / "expected.safetensors");
-  const ComputeContext context(exact());
-  MediaStore store(model);
   const json::value runs = parse_json_file(folder / "runs.json");
-  for (const json::value& run : runs.as_array()) {
-    const std::string image(run.at("image").as_string());
-    SCOPED_TRACE(image);
-    const std::vector<float>& soft = expected.floats(std::string(run.at("tensor").as_string()));
-    const auto budget = run.at("max_soft_tokens").to_number<std::size_t>();
-    if (budget > 280) continue;  // takes seconds; tests/cli/test_media.py has those
-    const SharedSoftTokens found = store.image(context.compute(), read_image_file(folder / image), budget, image);
-    EXPECT_EQ(golden::mismatch(flat(*found), soft, {0.15, 0}), "");  // case.json: max_abs_from_original_file
-    if (const json::value* resized = find_member(run.as_object(), "resized")) {
-      const SoftTokens from_resized = model->vision()->encode(
-          context.compute(), load_image(folder / std::string(resized->as_string())), MediaKind::kImage, nullptr);
-      EXPECT_EQ(golden::mismatch(flat(from_resized), soft, {0.002, 0}), "");
+  for (const ActivationType activations : kBothWays) {
+    const ComputeContext context({.threads = 2, .activations = activations});
+    SCOPED_TRACE(way(context));
+    MediaStore store(model);
+    for (const json::value& run : runs.as_array()) {
+      const std::string image(run.at("image").as_string());
+      SCOPED_TRACE(image);
+      const std::vector<float>& soft = expected.floats(std::string(run.at("tensor").as_string()));
+      const auto budget = run.at("max_soft_tokens").to_number<std::size_t>();
+      if (budget > 280) continue;  // takes seconds; tests/cli/test_media.py has those
+      const SharedSoftTokens found =
+          store.image(context.media_compute(), read_image_file(folder / image), budget, image);
+      EXPECT_EQ(golden::mismatch(flat(*found), soft, {0.15, 0}), "");  // case.json: max_abs_from_original_file
+      if (const json::value* resized = find_member(run.as_object(), "resized")) {
+        const SoftTokens from_resized =
+            model->vision()->encode(context.media_compute(), load_image(folder / std::string(resized->as_string())),
+                                    MediaKind::kImage, nullptr);
+        EXPECT_EQ(golden::mismatch(flat(from_resized), soft, {0.002, 0}), "");
+      }
     }
   }
 }
@@ -130,11 +145,14 @@ TEST_P(GoldenVision, ThreadsMakeNoDifference) {
   const fs::path folder = golden_case(GetParam());
   const auto model = Model::load(folder / "model");
   const RgbImage image = load_image(folder / "photo_jpg_70.resized.png");
-  const ComputeContext one(exact(1));
-  const ComputeContext three(exact(3));
-  const SoftTokens a = model->vision()->encode(one.compute(), image, MediaKind::kImage, nullptr);
-  const SoftTokens b = model->vision()->encode(three.compute(), image, MediaKind::kImage, nullptr);
-  EXPECT_TRUE(std::ranges::equal(flat(a), flat(b)));
+  for (const ActivationType activations : kBothWays) {
+    const ComputeContext one({.threads = 1, .activations = activations});
+    const ComputeContext three({.threads = 3, .activations = activations});
+    SCOPED_TRACE(way(one));
+    const SoftTokens a = model->vision()->encode(one.media_compute(), image, MediaKind::kImage, nullptr);
+    const SoftTokens b = model->vision()->encode(three.media_compute(), image, MediaKind::kImage, nullptr);
+    EXPECT_TRUE(std::ranges::equal(flat(a), flat(b)));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, GoldenVision, testing::Values("vision-e", "vision-large"), [](const auto& parameter) {

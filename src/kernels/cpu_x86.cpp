@@ -22,20 +22,26 @@ bool has_f16c() {
 
 // Linux lets a process use tiles once it has asked (arch_prctl(2), ARCH_REQ_XCOMP_PERM), since they make what is saved
 // of a thread much larger; it refuses where the processor or the kernel has none.
-bool has_amx_int8() {
-  unsigned eax = 0;
-  unsigned ebx = 0;
-  unsigned ecx = 0;
-  unsigned edx = 0;
-  constexpr unsigned kTileBit = 1U << 24;
-  constexpr unsigned kInt8Bit = 1U << 25;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTileBit) == 0 || (edx & kInt8Bit) == 0) {
-    return false;
-  }
+bool may_use_tiles() {
   constexpr long kRequestPermission = 0x1023;
   constexpr long kTileData = 18;
   static const bool is_allowed = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
   return is_allowed;
+}
+
+std::uint32_t amx_features() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  constexpr unsigned kBf16Bit = 1U << 22;
+  constexpr unsigned kTileBit = 1U << 24;
+  constexpr unsigned kInt8Bit = 1U << 25;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kTileBit) == 0 || !may_use_tiles()) return 0;
+  std::uint32_t features = 0;
+  if ((edx & kInt8Bit) != 0) features |= kAmxInt8;
+  if ((edx & kBf16Bit) != 0 && __builtin_cpu_supports("avx512bf16")) features |= kAmxBf16;
+  return features;
 }
 
 }  // namespace
@@ -48,7 +54,7 @@ std::uint32_t cpu_features() {
       __builtin_cpu_supports("avx512vl")) {
     features |= kAvx512;
     if (__builtin_cpu_supports("avx512vnni")) features |= kAvx512Vnni;
-    if (has_amx_int8()) features |= kAmxInt8;
+    features |= amx_features();
   }
   return features;
 }

@@ -2,6 +2,7 @@
 // not share inline functions with the rest of carat (see kernel_table.h), which the test `kernels/islands` checks.
 #include "kernels/gemm_i8_amx.h"
 #include "kernels/gemm_i8_avx512.h"
+#include "kernels/gemm_pairs_amx.h"
 #include "kernels/loops_gemv.h"
 #include "kernels/loops_table.h"
 #include "kernels/tables.h"
@@ -19,8 +20,11 @@ consteval KernelTable make_table() {
 consteval KernelTable make_amx_table() {
   KernelTable table = make_table();
   table.name = "avx512_amx";
-  table.needs |= kAmxInt8;
+  table.needs |= kAmxInt8 | kAmxBf16;
   table.panel_gemm_i8 = loops::panel_gemm_i8_amx<Avx512>;
+  table.panel_gemm_pairs = loops::panel_gemm_pairs<Avx512>;
+  table.pack_pairs = loops::pack_pairs<Avx512>;
+  table.split_pairs = loops::split_pairs<Avx512>;
   return table;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/float16.h"
 #include "kernels/kernel_test_support.h"
 #include "tensor/dtype.h"
 
@@ -230,6 +231,95 @@ TEST_P(PanelKernel, GemvF32) {
                                          kPanelRows);
         table().gemv_f32[type](source.rows, cols, x.data(), actual.data());
         expect_same(actual, expected);
+      }
+    }
+  }
+}
+
+// The parts of pairs, equal to the bit but for what is so small that bf16 has no full precision for it.
+void expect_same_pairs(const Guarded<std::uint16_t>& actual, const Guarded<std::uint16_t>& expected) {
+  actual.expect_guards();
+  const std::vector<std::uint16_t> found = actual.values();
+  const std::vector<std::uint16_t> wanted = expected.values();
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const float a = to_float(BF16{found[i]});
+    const float b = to_float(BF16{wanted[i]});
+    const bool both_small = std::abs(a) < 0x1p-125F && std::abs(b) < 0x1p-125F;
+    if (both_small || (std::isnan(a) && std::isnan(b))) continue;
+    ASSERT_EQ(found[i], wanted[i]) << i << ": " << a << ", " << b;
+  }
+}
+
+TEST_P(PanelKernel, SplitAndPackPairs) {
+  if (table().split_pairs == nullptr) GTEST_SKIP() << "has no tiles of bf16";
+  Values values;
+  for (const std::size_t cols : {1U, 2U, 15U, 16U, 33U, 64U}) {
+    for (const std::size_t offset : {0U, 1U, 3U}) {
+      const std::size_t stride = kPanelRows + offset;
+      const Guarded<float> panel(values.any(cols * stride), offset);
+      const auto blank = [&](std::size_t n, std::size_t at) {
+        return Guarded<std::uint16_t>(std::vector<std::uint16_t>(n, 7), at);
+      };
+      const std::size_t packed = (cols + 1) / 2 * 2 * kPanelRows;
+      Guarded<std::uint16_t> high[2] = {blank(packed, 0), blank(packed, offset)};
+      Guarded<std::uint16_t> low[2] = {blank(packed, 0), blank(packed, offset)};
+      reference_kernels.pack_pairs(panel.data(), stride, cols, high[0].data(), low[0].data());
+      table().pack_pairs(panel.data(), stride, cols, high[1].data(), low[1].data());
+      expect_same_pairs(high[1], high[0]);
+      expect_same_pairs(low[1], low[0]);
+      table().pack_pairs(panel.data(), stride, cols, high[1].data(), nullptr);
+      expect_same_pairs(high[1], high[0]);
+
+      Guarded<std::uint16_t> row_high[2] = {blank(cols, 0), blank(cols, offset)};
+      Guarded<std::uint16_t> row_low[2] = {blank(cols, 0), blank(cols, offset)};
+      reference_kernels.split_pairs(panel.data(), cols, row_high[0].data(), row_low[0].data());
+      table().split_pairs(panel.data(), cols, row_high[1].data(), row_low[1].data());
+      expect_same_pairs(row_high[1], row_high[0]);
+      expect_same_pairs(row_low[1], row_low[0]);
+    }
+  }
+}
+
+// The reference sums in double; sums in float are off by at most half a unit in the last place for every term, of which
+// there are three a column.
+TEST_P(PanelKernel, GemmPairs) {
+  if (table().panel_gemm_pairs == nullptr) GTEST_SKIP() << "has no tiles of bf16";
+  Values values;
+  const auto random_bf16 = [&](std::size_t n) {
+    std::vector<std::uint16_t> bits;
+    for (const float value : values.normal(n)) bits.push_back(to_bf16(value).bits);
+    return bits;
+  };
+  for (const std::size_t cols : {32U, 64U, 224U}) {
+    for (const std::size_t tokens : {1U, 3U, 15U, 16U, 17U, 31U, 32U, 33U, 64U, 79U}) {
+      for (const bool has_low : {true, false}) {
+        const std::size_t offset = tokens % 3;
+        std::vector<std::uint16_t> high = random_bf16(cols * kPairRows);
+        std::vector<std::uint16_t> low = random_bf16(cols * kPairRows);
+        const PanelPairs panel{high.data(), has_low ? low.data() : nullptr};
+        const std::size_t stride = cols + 32 * offset;
+        const std::vector<std::uint16_t> x_high = random_bf16(tokens * stride);
+        const std::vector<std::uint16_t> x_low = random_bf16(tokens * stride);
+        const ActivationPairs x{x_high.data(), x_low.data(), stride};
+        const std::size_t acc_stride = kPairRows + offset;
+        const std::vector<float> before = values.normal(tokens * acc_stride);
+        Guarded<float> expected(before, 0);
+        Guarded<float> actual(before, offset);
+        reference_kernels.panel_gemm_pairs(panel, cols, x, tokens, expected.data(), acc_stride);
+        table().panel_gemm_pairs(panel, cols, x, tokens, actual.data(), acc_stride);
+        actual.expect_guards();
+        const auto terms = static_cast<float>(3 * cols);
+        for (std::size_t i = 0; i < before.size(); ++i) {
+          // Values are 3 on average: a term is 9, and a sum of n of them some sqrt(n) * 9.
+          ASSERT_NEAR(actual.data()[i], expected.data()[i], terms * 0x1p-24F * 9 * std::sqrt(terms)) << i;
+        }
+        // A token's sums do not depend on those beside it.
+        const std::size_t last = tokens - 1;
+        Guarded<float> alone(std::vector<float>(before.end() - static_cast<std::ptrdiff_t>(acc_stride), before.end()), 0);
+        table().panel_gemm_pairs(panel, cols, {x.high + last * stride, x.low + last * stride, stride}, 1, alone.data(),
+                                 acc_stride);
+        const std::vector<float> all = actual.values();
+        expect_same(alone.values(), {all.end() - static_cast<std::ptrdiff_t>(acc_stride), all.end()});
       }
     }
   }

@@ -5,6 +5,7 @@
 //
 // The rounding below is a promise, the same for every table: sums run in the stated order with fused multiply-adds,
 // so that the same inputs give the same bits on every instruction set, in any batch and with any number of threads.
+// Products by pairs, which towers alone use, promise the latter two only.
 // (Where a result is NaN, every table gives a NaN, but its sign and payload are free.)
 #pragma once
 
@@ -23,6 +24,7 @@ enum CpuFeature : std::uint32_t {
   kAmxInt8 = 1U << 3,  // tiles of 8-bit integers
   kNeonDotprod = 1U << 4,
   kNeonI8mm = 1U << 5,
+  kAmxBf16 = 1U << 6,  // tiles of bf16, and AVX512-BF16
 };
 
 // Weight rows are worked on sixteen at a time: a panel holds the same columns of 16 rows side by side, so that one
@@ -56,6 +58,22 @@ struct ActivationsI8 {
   const float* scales = nullptr;       // [rows][stride / 32]
   const std::int32_t* sums = nullptr;  // [rows][stride / 16]: sums of 16 codes each
   std::size_t stride = 0;              // values from row to row, a multiple of 32
+};
+
+// Pairs: a float as the sum of two bf16, high = bf16(x) and low = bf16(x - high), off by at most 2^-17 of x.
+// A panel of pairs holds 32 weight rows; its columns, and those of activations, are filled up with zeros to a multiple
+// of 32.
+inline constexpr std::size_t kPairRows = 2 * kPanelRows;
+inline constexpr std::size_t kPairCols = 32;
+struct PanelPairs {
+  std::uint16_t* high = nullptr;  // [2][cols / 2][16 rows][2]
+  std::uint16_t* low = nullptr;   // the same; null where weights are bf16 themselves
+};
+// Rows of activations.
+struct ActivationPairs {
+  const std::uint16_t* high = nullptr;  // [rows][stride]
+  const std::uint16_t* low = nullptr;   // [rows][stride]
+  std::size_t stride = 0;
 };
 
 // Sixteen or fewer rows of a weight matrix, as they stand in the file.
@@ -105,6 +123,20 @@ struct KernelTable {
   // (127 / max|x|)), sums of 16. A block whose max|x| is below 2^-100, as one of zeros, has scale 0 and codes 0.
   // A block with a non-finite x has a non-finite scale and codes 0, which makes every sum over it NaN.
   void (*quantize_i8)(const float* x, std::size_t n, std::int8_t* codes, float* scales, std::int32_t* sums) = nullptr;
+
+  // The next three are null in tables without tiles of bf16. What they give is equal to the bit in any batch and with
+  // any number of threads, but the order of their sums is the processor's own.
+  //
+  // acc[t][r] += sum over c of high_w * high_x + low_w * high_x + high_w * low_x, for t < tokens and r < 32: the product
+  // in floats, each term off by about 2^-16 of itself. Products below 2^-126 may count as zero. cols: a multiple of 32.
+  void (*panel_gemm_pairs)(const PanelPairs& panel, std::size_t cols, const ActivationPairs& x, std::size_t tokens,
+                           float* acc, std::size_t acc_stride) = nullptr;
+  // Sixteen rows of panel[col * panel_stride + row] as pairs, [cols / 2][16][2], an odd column out filled up with zeros.
+  // low may be null.
+  void (*pack_pairs)(const float* panel, std::size_t panel_stride, std::size_t cols, std::uint16_t* high,
+                     std::uint16_t* low) = nullptr;
+  // n values as pairs.
+  void (*split_pairs)(const float* x, std::size_t n, std::uint16_t* high, std::uint16_t* low) = nullptr;
 
   // out[i] = (x[i] * f) * weight[i], f = float(1 / sqrt(mean(x^2) + eps)); weight null: x[i] * f. out may be x. The
   // mean is summed in eight double lanes (lane i % 8, i ascending), then lanes ((0+4)+(2+6))+((1+5)+(3+7)); f is

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 
 #include "kernels/pack.h"
 
@@ -19,10 +18,6 @@ constexpr std::size_t kColsF32 = kMaxUnpackCols;
 constexpr std::size_t kTasksPerThread = 8;
 constexpr std::size_t kTasksPerThreadOfOneRow = 2;
 
-std::size_t panel_count(const WeightMatrix& weight) {
-  return (weight.rows + kPanelRows - 1) / kPanelRows;
-}
-
 // Makes room for n values; what was there may go.
 template <typename T>
 void reserve(AlignedBuffer<T>& buffer, std::size_t n) {
@@ -31,13 +26,21 @@ void reserve(AlignedBuffer<T>& buffer, std::size_t n) {
 
 }  // namespace
 
-Matmul::Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType activations)
-    : kernels_(kernels), pool_(pool), activations_(activations), workspaces_(pool.threads()) {
+Matmul::Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType activations, FloatProduct floats)
+    : kernels_(kernels),
+      pool_(pool),
+      activations_(activations),
+      is_by_pairs_(floats == FloatProduct::kByPairs && kernels.panel_gemm_pairs != nullptr),
+      workspaces_(pool.threads()) {
   for (Workspace& w : workspaces_) {
     reserve(w.panel_f32, kColsF32 * kPanelRows);
     reserve(w.codes, kColsI8 * kPanelRows);
     reserve(w.scales, kColsI8 / kActivationHalf * kPanelRows);
     reserve(w.minimums, kColsI8 / kActivationHalf * kPanelRows);
+    if (is_by_pairs_) {
+      reserve(w.high, kColsF32 * kPairRows);
+      reserve(w.low, kColsF32 * kPairRows);
+    }
   }
 }
 
@@ -49,17 +52,21 @@ bool Matmul::meets_codes(const WeightMatrix& weight) const {
 void Matmul::operator()(MatView<const float> x, std::span<const Product> products) {
   if (x.rows() == 0) return;
   bool needs_codes = false;
+  bool needs_pairs = false;
   for (const Product& product : products) {
     assert(product.weight.cols == x.cols() && product.out.cols() == product.weight.rows);
     assert(product.first_row + product.out.rows() <= x.rows());
     needs_codes = needs_codes || meets_codes(product.weight);
+    needs_pairs = needs_pairs || meets_pairs(product.weight);
     if (observer_) observer_(product.weight, x.row_range(product.first_row, product.out.rows()));
     // Only the last panel of a matrix can lack rows.
-    if (product.weight.rows % kPanelRows != 0) {
-      for (Workspace& w : workspaces_) reserve(w.last_panel, product.out.rows() * kPanelRows);
+    const std::size_t rows = panel_rows(product.weight);
+    if (product.weight.rows % rows != 0) {
+      for (Workspace& w : workspaces_) reserve(w.last_panel, product.out.rows() * rows);
     }
   }
   if (needs_codes) quantize(x);
+  if (needs_pairs) split(x);
   plan(products);
   pool_.parallel_for(tasks_.size(), [&](std::size_t i, std::size_t worker) {
     const Task& task = tasks_[i];
@@ -88,7 +95,24 @@ ActivationsI8 Matmul::codes_from(std::size_t row, std::size_t col) const {
   return {x_i8_.codes + at, x_i8_.scales + at / kActivationBlock, x_i8_.sums + at / kActivationHalf, x_i8_.stride};
 }
 
+void Matmul::split(MatView<const float> x) {
+  const std::size_t stride = (x.cols() + kPairCols - 1) / kPairCols * kPairCols;
+  reserve(x_high_, x.rows() * stride);
+  reserve(x_low_, x.rows() * stride);
+  x_pairs_ = {x_high_.data(), x_low_.data(), stride};
+  pool_.parallel_for(x.rows(), [&](std::size_t row, std::size_t) {
+    std::uint16_t* high = x_high_.data() + row * stride;
+    std::uint16_t* low = x_low_.data() + row * stride;
+    kernels_.split_pairs(x.row(row).data(), x.cols(), high, low);
+    std::fill(high + x.cols(), high + stride, std::uint16_t{0});
+    std::fill(low + x.cols(), low + stride, std::uint16_t{0});
+  });
+}
+
 void Matmul::plan(std::span<const Product> products) {
+  const auto panel_count = [&](const WeightMatrix& weight) {
+    return (weight.rows + panel_rows(weight) - 1) / panel_rows(weight);
+  };
   std::size_t panels = 0;
   for (const Product& product : products) {
     if (product.out.rows() != 0) panels += panel_count(product.weight);
@@ -110,43 +134,90 @@ void Matmul::multiply_panel(MatView<const float> x, const Product& product, std:
                             Workspace& workspace) const {
   const WeightMatrix& weight = product.weight;
   const std::size_t tokens = product.out.rows();
-  const std::size_t first_row = panel * kPanelRows;
-  const std::size_t rows = std::min(kPanelRows, weight.rows - first_row);
+  const std::size_t most_rows = panel_rows(weight);
+  const std::size_t first_row = panel * most_rows;
+  const std::size_t rows = std::min(most_rows, weight.rows - first_row);
   const WeightRows source{weight.row(first_row), weight.row_bytes, rows};
 
-  // Sums grow in the output itself, or beside it where sixteen would run past the output's end.
-  const bool is_whole = rows == kPanelRows;
-  float* acc = is_whole ? product.out.data() + first_row : workspace.last_panel.data();
-  const std::size_t acc_stride = is_whole ? product.out.stride() : kPanelRows;
-  for (std::size_t t = 0; t < tokens; ++t) std::memset(acc + t * acc_stride, 0, kPanelRows * sizeof(float));
+  // Sums grow in the output itself, or beside it where a whole panel's would run past the output's end.
+  const bool is_whole = rows == most_rows;
+  const MatView<float> acc = is_whole ? product.out.col_range(first_row, rows)
+                                      : MatView<float>(workspace.last_panel.data(), tokens, most_rows);
+  for (std::size_t t = 0; t < tokens; ++t) std::ranges::fill(acc.row(t), 0.0F);
 
-  const auto type = static_cast<std::size_t>(weight.dtype);
-  if (meets_codes(weight) && tokens == 1 && is_whole && kernels_.gemv_i8[type] != nullptr) {
-    kernels_.gemv_i8[type](source, weight.cols, codes_from(product.first_row, 0), acc);
-  } else if (!meets_codes(weight) && tokens == 1 && is_whole && kernels_.gemv_f32[type] != nullptr) {
-    kernels_.gemv_f32[type](source, weight.cols, x.row(product.first_row).data(), acc);
-  } else if (meets_codes(weight)) {
-    const PanelFormat& format = panel_format(weight.dtype);
-    const UnpackI8 unpack = kernels_.unpack_i8[type];
-    const PanelI8 codes{workspace.codes.data(), workspace.scales.data(), workspace.minimums.data()};
-    for (std::size_t col = 0; col < weight.cols; col += kColsI8) {
-      const std::size_t cols = std::min(kColsI8, weight.cols - col);
-      unpack(source, col, cols, codes);
-      kernels_.panel_gemm_i8(format, codes, cols, codes_from(product.first_row, col), tokens, acc, acc_stride);
-    }
+  if (meets_codes(weight)) {
+    multiply_codes(product, source, workspace, acc);
+  } else if (meets_pairs(weight)) {
+    multiply_pairs(product, source, workspace, acc);
   } else {
-    float* floats = workspace.panel_f32.data();
-    for (std::size_t col = 0; col < weight.cols; col += kColsF32) {
-      const std::size_t cols = std::min(kColsF32, weight.cols - col);
-      unpack_panel(kernels_, weight.dtype, source, col, cols, floats, kPanelRows);
-      const float* input = x.row(product.first_row).data() + col;
-      kernels_.panel_gemm_f32(floats, kPanelRows, cols, input, x.stride(), tokens, acc, acc_stride);
-    }
+    multiply_floats(x, product, source, workspace, acc);
   }
   if (!is_whole) {
     for (std::size_t t = 0; t < tokens; ++t) {
-      std::copy_n(acc + t * kPanelRows, rows, product.out.row(t).data() + first_row);
+      std::copy_n(acc.row(t).data(), rows, product.out.row(t).data() + first_row);
     }
+  }
+}
+
+void Matmul::multiply_codes(const Product& product, const WeightRows& source, Workspace& workspace,
+                            MatView<float> acc) const {
+  const WeightMatrix& weight = product.weight;
+  const auto type = static_cast<std::size_t>(weight.dtype);
+  if (acc.rows() == 1 && source.rows == kPanelRows && kernels_.gemv_i8[type] != nullptr) {
+    kernels_.gemv_i8[type](source, weight.cols, codes_from(product.first_row, 0), acc.data());
+    return;
+  }
+  const PanelI8 codes{workspace.codes.data(), workspace.scales.data(), workspace.minimums.data()};
+  for (std::size_t col = 0; col < weight.cols; col += kColsI8) {
+    const std::size_t cols = std::min(kColsI8, weight.cols - col);
+    kernels_.unpack_i8[type](source, col, cols, codes);
+    kernels_.panel_gemm_i8(panel_format(weight.dtype), codes, cols, codes_from(product.first_row, col), acc.rows(),
+                           acc.data(), acc.stride());
+  }
+}
+
+void Matmul::multiply_floats(MatView<const float> x, const Product& product, const WeightRows& source,
+                             Workspace& workspace, MatView<float> acc) const {
+  const WeightMatrix& weight = product.weight;
+  const auto type = static_cast<std::size_t>(weight.dtype);
+  const float* input = x.row(product.first_row).data();
+  if (acc.rows() == 1 && source.rows == kPanelRows && kernels_.gemv_f32[type] != nullptr) {
+    kernels_.gemv_f32[type](source, weight.cols, input, acc.data());
+    return;
+  }
+  float* floats = workspace.panel_f32.data();
+  for (std::size_t col = 0; col < weight.cols; col += kColsF32) {
+    const std::size_t cols = std::min(kColsF32, weight.cols - col);
+    unpack_panel(kernels_, weight.dtype, source, col, cols, floats, kPanelRows);
+    kernels_.panel_gemm_f32(floats, kPanelRows, cols, input + col, x.stride(), acc.rows(), acc.data(), acc.stride());
+  }
+}
+
+void Matmul::multiply_pairs(const Product& product, const WeightRows& source, Workspace& workspace,
+                            MatView<float> acc) const {
+  const WeightMatrix& weight = product.weight;
+  // Weights of bf16 are a pair's high half already.
+  const PanelPairs pairs{workspace.high.data(), weight.dtype == DType::kBF16 ? nullptr : workspace.low.data()};
+  const std::size_t at = product.first_row * x_pairs_.stride;
+  float* floats = workspace.panel_f32.data();
+  for (std::size_t col = 0; col < weight.cols; col += kColsF32) {
+    const std::size_t cols = std::min(kColsF32, weight.cols - col);
+    const std::size_t padded = (cols + kPairCols - 1) / kPairCols * kPairCols;
+    for (std::size_t half = 0; half < 2; ++half) {
+      const std::size_t first = half * kPanelRows;
+      const WeightRows rows{source.first + first * source.row_bytes, source.row_bytes,
+                            source.rows <= first ? 0 : std::min(kPanelRows, source.rows - first)};
+      if (rows.rows > 0) {
+        unpack_panel(kernels_, weight.dtype, rows, col, cols, floats, kPanelRows);
+        std::fill(floats + cols * kPanelRows, floats + padded * kPanelRows, 0.0F);
+      } else {
+        std::fill_n(floats, padded * kPanelRows, 0.0F);
+      }
+      kernels_.pack_pairs(floats, kPanelRows, padded, pairs.high + first * padded,
+                          pairs.low == nullptr ? nullptr : pairs.low + first * padded);
+    }
+    kernels_.panel_gemm_pairs(pairs, padded, {x_pairs_.high + at + col, x_pairs_.low + at + col, x_pairs_.stride},
+                              acc.rows(), acc.data(), acc.stride());
   }
 }
 

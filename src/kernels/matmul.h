@@ -19,6 +19,11 @@ namespace carat {
 // quantised always meet floats.
 enum class ActivationType { kF32, kI8 };
 
+// How floats meet floats: column by column, which gives the same bits on every instruction set; or, where the kernel
+// table has tiles for it, by pairs of bf16 (kernel_table.h), several times as fast and nearly as exact, but with bits of
+// the processor's own. Pairs are for towers, whose work lies in such products; text models keep to the order.
+enum class FloatProduct { kInOrder, kByPairs };
+
 // One product of a group that shares its input: out = x[first_row .. first_row + out.rows()) W^T.
 struct Product {
   WeightMatrix weight;
@@ -32,12 +37,16 @@ using MatmulObserver = std::function<void(const WeightMatrix& weight, MatView<co
 // Works on panels of 16 weight rows: a worker unpacks some columns of a panel into its own cache, multiplies all rows
 // of activations with them and goes on; a single row of activations meets the weights in registers, as they are read.
 // Weights are read once however many rows there are, and never copied. Each output is the sum over columns in ascending
-// order (kernel_table.h): it does not depend on the other rows in the batch, nor on the number of threads, nor on the
-// instruction set.
+// order (kernel_table.h): it does not depend on the other rows in the batch, nor on the number of threads, nor, but for
+// products by pairs, on the instruction set.
 class Matmul {
  public:
   // kernels and pool must outlive this. Used by one thread at a time.
-  Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType activations);
+  Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType activations,
+         FloatProduct floats = FloatProduct::kInOrder);
+
+  // Whether floats meet floats by pairs here.
+  bool is_by_pairs() const { return is_by_pairs_; }
 
   // x: [rows, cols], cols equal to every weight's. Outs may not overlap each other or x.
   void operator()(MatView<const float> x, std::span<const Product> products);
@@ -61,18 +70,29 @@ class Matmul {
     AlignedBuffer<std::uint8_t> codes;  // [kColsI8 / 4][16][4]
     AlignedBuffer<float> scales;        // [kColsI8 / 16][16]
     AlignedBuffer<float> minimums;      // the same
-    AlignedBuffer<float> last_panel;    // [rows][16]: outputs of a panel that lacks rows
+    AlignedBuffer<float> last_panel;    // [rows][16 or 32]: outputs of a panel that lacks rows
+    AlignedBuffer<std::uint16_t> high;  // [2][kColsF32 / 2][16][2]
+    AlignedBuffer<std::uint16_t> low;   // the same
   };
 
   bool meets_codes(const WeightMatrix& weight) const;
+  bool meets_pairs(const WeightMatrix& weight) const { return is_by_pairs_ && !meets_codes(weight); }
+  std::size_t panel_rows(const WeightMatrix& weight) const { return meets_pairs(weight) ? kPairRows : kPanelRows; }
   void quantize(MatView<const float> x);
+  void split(MatView<const float> x);
   ActivationsI8 codes_from(std::size_t row, std::size_t col) const;
   void plan(std::span<const Product> products);
   void multiply_panel(MatView<const float> x, const Product& product, std::size_t panel, Workspace& workspace) const;
 
+  void multiply_codes(const Product& product, const WeightRows& source, Workspace& workspace, MatView<float> acc) const;
+  void multiply_floats(MatView<const float> x, const Product& product, const WeightRows& source, Workspace& workspace,
+                       MatView<float> acc) const;
+  void multiply_pairs(const Product& product, const WeightRows& source, Workspace& workspace, MatView<float> acc) const;
+
   const KernelTable& kernels_;
   ThreadPool& pool_;
   ActivationType activations_;
+  bool is_by_pairs_;
   std::vector<Workspace> workspaces_;  // one a worker
   std::vector<Task> tasks_;
   MatmulObserver observer_;
@@ -82,6 +102,10 @@ class Matmul {
   AlignedBuffer<float> x_scales_;
   AlignedBuffer<std::int32_t> x_sums_;
   ActivationsI8 x_i8_;
+  // The same as pairs.
+  AlignedBuffer<std::uint16_t> x_high_;
+  AlignedBuffer<std::uint16_t> x_low_;
+  ActivationPairs x_pairs_;
 };
 
 }  // namespace carat

@@ -145,5 +145,56 @@ TEST(Matmul, ProductsOfAGroupTakeTheirOwnRows) {
   expect_product(b, x_view.row_range(4, 6), MatView<float>(out_b.data(), 6, 16), false);
 }
 
+// By pairs, each term is off by up to 2^-16 of itself, besides what float sums are off by.
+TEST(Matmul, ByPairsEqualsThePlainSumWhateverTheBatchAndThreads) {
+  std::mt19937 random(7);
+  for (const KernelTable* kernels : all_kernels()) {
+    if ((kernels->needs & ~cpu_features()) != 0) continue;
+    ThreadPool three(3);
+    ThreadPool one(1);
+    Matmul matmul(*kernels, three, ActivationType::kI8, FloatProduct::kByPairs);
+    Matmul alone(*kernels, one, ActivationType::kI8, FloatProduct::kByPairs);
+    if (!matmul.is_by_pairs()) continue;
+    for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+      for (const std::size_t rows : {1U, 16U, 31U, 32U, 70U}) {
+        for (const std::size_t cols : {7U, 48U, 1100U}) {
+          SCOPED_TRACE(str(dtype_info(dtype).name, " [", rows, ", ", cols, "] on ", kernels->name));
+          const TestWeight weight(dtype, rows, cols, random);
+          const std::size_t tokens = 37;
+          const std::vector<float> x = random_floats(tokens * (cols + 3), random);
+          const MatView<const float> x_view(x.data(), tokens, cols, cols + 3);
+          std::vector<float> out(tokens * (rows + 5), -7.0F);
+          matmul(x_view, weight.view, {out.data(), tokens, rows, rows + 5});
+          std::vector<float> row(rows);
+          for (std::size_t t = 0; t < tokens; ++t) {
+            for (std::size_t r = 0; r < rows; ++r) {
+              double sum = 0;
+              double magnitude = 0;
+              for (std::size_t c = 0; c < cols; ++c) {
+                const double term = double{weight.values[r * cols + c]} * double{x_view.row(t)[c]};
+                sum += term;
+                magnitude += std::abs(term);
+              }
+              ASSERT_NEAR(out[t * (rows + 5) + r], sum, magnitude * (0x1p-16 + static_cast<double>(cols) * 0x1p-23));
+            }
+            for (std::size_t i = rows; i < rows + 5; ++i) ASSERT_EQ(out[t * (rows + 5) + i], -7.0F) << "overrun";
+            if (t % 12 != 0) continue;
+            alone(x_view.row_range(t, 1), weight.view, {row.data(), 1, rows});
+            ASSERT_TRUE(std::ranges::equal(row, std::span(out).subspan(t * (rows + 5), rows))) << "token " << t;
+          }
+        }
+      }
+    }
+    // Quantised weights still meet codes.
+    const TestWeight codes(DType::kQ8_0, 40, 96, random);
+    const std::vector<float> x = random_floats(5 * 96, random);
+    std::vector<float> by_pairs(5 * 40);
+    std::vector<float> in_order(5 * 40);
+    matmul({x.data(), 5, 96}, codes.view, {by_pairs.data(), 5, 40});
+    Matmul(*kernels, one, ActivationType::kI8)({x.data(), 5, 96}, codes.view, {in_order.data(), 5, 40});
+    EXPECT_EQ(by_pairs, in_order);
+  }
+}
+
 }  // namespace
 }  // namespace carat

@@ -299,6 +299,48 @@ void from_bf16(const std::uint16_t* x, std::size_t n, float* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = to_float(BF16{x[i]});
 }
 
+float from_bits(std::uint16_t bits) {
+  return to_float(BF16{bits});
+}
+
+void split_pairs(const float* x, std::size_t n, std::uint16_t* high, std::uint16_t* low) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const float value = x[i];
+    high[i] = carat::to_bf16(value).bits;
+    low[i] = carat::to_bf16(value - from_bits(high[i])).bits;
+  }
+}
+
+void pack_pairs(const float* panel, std::size_t panel_stride, std::size_t cols, std::uint16_t* high,
+                std::uint16_t* low) {
+  for (std::size_t col = 0; col < (cols + 1) / 2 * 2; ++col) {
+    for (std::size_t row = 0; row < kPanelRows; ++row) {
+      const float value = col < cols ? panel[col * panel_stride + row] : 0.0F;
+      const std::size_t at = (col / 2 * kPanelRows + row) * 2 + col % 2;
+      std::uint16_t unused = 0;
+      split_pairs(&value, 1, high + at, low == nullptr ? &unused : low + at);
+    }
+  }
+}
+
+void panel_gemm_pairs(const PanelPairs& panel, std::size_t cols, const ActivationPairs& x, std::size_t tokens,
+                      float* acc, std::size_t acc_stride) {
+  for (std::size_t t = 0; t < tokens; ++t) {
+    for (std::size_t r = 0; r < kPairRows; ++r) {
+      double sum = double{acc[t * acc_stride + r]};
+      for (std::size_t c = 0; c < cols; ++c) {
+        const std::size_t at = ((r / kPanelRows * cols + c) / 2 * kPanelRows + r % kPanelRows) * 2 + c % 2;
+        const double high_w = double{from_bits(panel.high[at])};
+        const double low_w = panel.low == nullptr ? 0.0 : double{from_bits(panel.low[at])};
+        const double high_x = double{from_bits(x.high[t * x.stride + c])};
+        const double low_x = double{from_bits(x.low[t * x.stride + c])};
+        sum += high_w * high_x + low_w * high_x + high_w * low_x;
+      }
+      acc[t * acc_stride + r] = static_cast<float>(sum);
+    }
+  }
+}
+
 template <DType... kDTypes>
 constexpr void set_unpackers(KernelTable& table) {
   ((table.unpack_f32[static_cast<std::size_t>(kDTypes)] = unpack_f32<kDTypes>), ...);
@@ -310,6 +352,9 @@ constexpr KernelTable make_table() {
                     .panel_gemm_f32 = panel_gemm_f32,
                     .panel_gemm_i8 = panel_gemm_i8,
                     .quantize_i8 = quantize_i8,
+                    .panel_gemm_pairs = panel_gemm_pairs,
+                    .pack_pairs = pack_pairs,
+                    .split_pairs = split_pairs,
                     .rms_norm = rms_norm,
                     .add = add,
                     .mul = mul,

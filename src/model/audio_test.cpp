@@ -42,10 +42,10 @@ class Collector final : public Trace {
 
 // Kernels and threads to run an encoder with.
 struct Machine {
-  explicit Machine(std::string_view isa = "", std::size_t threads = 2)
+  explicit Machine(std::string_view isa = "", std::size_t threads = 2, FloatProduct floats = FloatProduct::kInOrder)
       : kernels(select_kernels(isa)),
         pool(threads),
-        matmul(kernels, pool, ActivationType::kF32),
+        matmul(kernels, pool, ActivationType::kF32, floats),
         attention(kernels, pool) {}
   const KernelTable& kernels;
   ThreadPool pool;
@@ -76,6 +76,16 @@ std::vector<const KernelTable*> kernels_here() {
   return here;
 }
 
+// Each of them with each kind of product it has.
+std::vector<std::pair<const KernelTable*, FloatProduct>> machines_here() {
+  std::vector<std::pair<const KernelTable*, FloatProduct>> machines;
+  for (const KernelTable* table : kernels_here()) {
+    machines.emplace_back(table, FloatProduct::kInOrder);
+    if (table->panel_gemm_pairs != nullptr) machines.emplace_back(table, FloatProduct::kByPairs);
+  }
+  return machines;
+}
+
 golden::Tolerance tolerance(const json::value& of_case, std::string_view stage) {
   return {of_case.at("tolerance_float32").at(stage).at("max_abs").to_number<double>(), 0};
 }
@@ -104,10 +114,10 @@ TEST(Audio, EveryStageAgreesWithTheReference) {
     for (std::int64_t i = 0; i < run.at("repeat").as_int64(); ++i) sound.insert(sound.end(), once.begin(), once.end());
     ASSERT_EQ(sound.size(), run.at("samples_at_16k").to_number<std::size_t>());
 
-    for (const KernelTable* kernels : kernels_here()) {
-      SCOPED_TRACE(kernels->name);
+    for (const auto& [kernels, floats] : machines_here()) {
+      SCOPED_TRACE(str(kernels->name, floats == FloatProduct::kByPairs ? " by pairs" : ""));
       if (sound.size() > 100'000 && kernels != kernels_here().front()) continue;  // plain loops take a while
-      Machine machine(kernels->name);
+      Machine machine(kernels->name, 2, floats);
       Collector trace;
       const SoftTokens soft = ears.encoder->encode(machine.compute, sound, &trace);
       EXPECT_EQ(soft.kind(), MediaKind::kAudio);
@@ -186,18 +196,20 @@ TEST(Audio, TheUnifiedModelProjectsTheWaveform) {
 TEST(Audio, RowsDependNeitherOnThreadsNorOnWhatComesAfter) {
   const Ears ears(golden_folder() / "vision-e" / "model");
   const std::vector<float> sound = sound_of(golden_folder() / "media" / "audio" / "medium.wav");
-  Machine one("", 1);
-  Machine three("", 3);
-  const SoftTokens whole = ears.encoder->encode(one.compute, sound, nullptr);
-  const SoftTokens again = ears.encoder->encode(three.compute, sound, nullptr);
-  // 1.6 s are 40 tokens; the convolutions of the last one look ahead into the next frames.
-  const SoftTokens part = ears.encoder->encode(three.compute, std::span(sound).first(25'600), nullptr);
-  ASSERT_EQ(part.count(), 40U);
-  for (std::size_t row = 0; row < whole.count(); ++row) {
-    const auto expected = whole.rows().row(row);
-    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), again.rows().row(row).begin())) << row;
-    if (row + 1 < part.count()) {
-      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), part.rows().row(row).begin())) << row;
+  for (const FloatProduct floats : {FloatProduct::kInOrder, FloatProduct::kByPairs}) {
+    Machine one("", 1, floats);
+    Machine three("", 3, floats);
+    const SoftTokens whole = ears.encoder->encode(one.compute, sound, nullptr);
+    const SoftTokens again = ears.encoder->encode(three.compute, sound, nullptr);
+    // 1.6 s are 40 tokens; the convolutions of the last one look ahead into the next frames.
+    const SoftTokens part = ears.encoder->encode(three.compute, std::span(sound).first(25'600), nullptr);
+    ASSERT_EQ(part.count(), 40U);
+    for (std::size_t row = 0; row < whole.count(); ++row) {
+      const auto expected = whole.rows().row(row);
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), again.rows().row(row).begin())) << row;
+      if (row + 1 < part.count()) {
+        EXPECT_TRUE(std::equal(expected.begin(), expected.end(), part.rows().row(row).begin())) << row;
+      }
     }
   }
 }

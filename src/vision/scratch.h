@@ -1,11 +1,15 @@
 // The buffers of one picture's way through the vision tower.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "base/buffer.h"
 #include "kernels/attention.h"
+#include "kernels/pair_attention.h"
+#include "nn/compute.h"
 #include "vision/config.h"
 
 namespace carat {
@@ -14,24 +18,35 @@ namespace carat {
 // the weights pass by, so many that unpacking the weights costs nothing.
 inline constexpr std::size_t kPatchChunk = 512;
 
+// Calls body(first, count) for such chunks.
+template <typename Body>
+void for_patch_chunks(std::size_t patches, const Body& body) {
+  for (std::size_t first = 0; first < patches; first += kPatchChunk) {
+    body(first, std::min(kPatchChunk, patches - first));
+  }
+}
+
 struct VisionScratch {
-  VisionScratch(const VisionConfig& config, std::size_t patches);
+  VisionScratch(const Compute& compute, const VisionConfig& config, std::size_t patches);
 
-  // Keys and values in 32-bit floats, in the pages that attention reads. A head is filled up with zeros to a multiple
-  // of a panel's rows.
-  KvPages pages() const;
-
-  std::size_t padded_head_dim;
-  AlignedBuffer<float> normed;   // [patches, hidden]
-  AlignedBuffer<float> branch;   // [patches, hidden]
-  AlignedBuffer<float> query;    // [patches, heads * padded_head_dim], then attention's output
-  AlignedBuffer<float> clipped;  // [chunk, hidden or intermediate]
-  AlignedBuffer<float> key;      // [chunk, heads * head_dim], as are the next two
+  AlignedBuffer<float> normed;  // [patches, hidden]
+  AlignedBuffer<float> branch;  // [patches, hidden]
+  AlignedBuffer<float> query;   // [patches, heads * head_dim], then attention's output
+  AlignedBuffer<float> key;     // [patches, heads * head_dim], as is the next
   AlignedBuffer<float> value;
-  AlignedBuffer<float> head_rows;
-  AlignedBuffer<float> gate;   // [chunk, intermediate]
-  AlignedBuffer<float> up;     // [chunk, intermediate]
-  std::vector<KeySpan> spans;  // [patches]: every patch sees every other
+  AlignedBuffer<float> clipped;  // [chunk, hidden or intermediate]
+  AlignedBuffer<float> gate;     // [chunk, intermediate]
+  AlignedBuffer<float> up;       // [chunk, intermediate]
+
+  // Attention where products are made by pairs.
+  std::optional<PairAttention> by_pairs;
+
+  // What it takes elsewhere: keys and values in 32-bit floats, in the pages that attention reads. A head is filled up
+  // with zeros to a multiple of a panel's rows.
+  KvPages pages() const;
+  std::size_t padded_head_dim;
+  AlignedBuffer<float> padded_query;  // [patches, heads * padded_head_dim]
+  std::vector<KeySpan> spans;         // [patches]: every patch sees every other
 
  private:
   std::size_t heads_;

@@ -39,7 +39,7 @@ SoftTokens VisionTower::encode(const Compute& compute, const RgbImage& image, Me
   traced("embedding", h);
   {
     const AxialRope rope(config_.head_dim, config_.rope_theta, grid);
-    VisionScratch scratch(config_, grid.count());
+    VisionScratch scratch(compute, config_, grid.count());
     for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
       vision_layer(compute, config_, weights_.layers[i], rope, h, scratch);
       traced(str("layer.", i), h);

@@ -63,6 +63,14 @@ void write_stderr(std::string_view text) {
   write_all(STDERR_FILENO, text);
 }
 
+std::size_t read_stdin_block(std::span<std::byte> block) {
+  ssize_t count = 0;
+  do {
+    count = ::read(STDIN_FILENO, block.data(), block.size());
+  } while (count < 0 && errno == EINTR);
+  return count < 0 ? 0 : static_cast<std::size_t>(count);
+}
+
 void TerminalFilter::text_byte(unsigned char byte, std::string& out) {
   if (byte == kEscapeByte) {
     state_ = State::kEscape;

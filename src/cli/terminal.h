@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,9 @@ bool wants_color(std::string_view choice, bool is_terminal);
 void write_stdout(std::string_view text);
 // The same on stderr, where failures are of no interest.
 void write_stderr(std::string_view text);
+
+// Reads what has come in on standard input, waiting for some; 0 at its end, or where it can't be read.
+std::size_t read_stdin_block(std::span<std::byte> block);
 
 // Takes control sequences out of text that comes in pieces: escape sequences (CSI, OSC and other strings, two-byte
 // ones), C0 controls except line feed and tab, DEL and C1. A model must not be able to move the cursor, set the

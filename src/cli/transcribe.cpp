@@ -10,9 +10,9 @@
 #include "cli/media_files.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
+#include "cli/recording.h"
 #include "cli/responder.h"
 #include "cli/terminal.h"
-#include "media/audio.h"
 #include "media/speech_pieces.h"
 
 namespace carat {
@@ -37,16 +37,37 @@ struct TranscribeOptions {
   ComputeFlags compute;
 };
 
-std::vector<float> read_sound(const TranscribeOptions& options) {
-  const bool is_stdin = options.file == "-";
-  const std::string piped = is_stdin ? read_stdin() : std::string();
-  const std::vector<std::byte> stored = is_stdin ? std::vector<std::byte>() : read_media_file(options.file);
-  const std::span<const std::byte> bytes = is_stdin ? std::as_bytes(std::span(piped)) : std::span(stored);
-  const std::string name = is_stdin ? "standard input" : printable(options.file, 4096);
-  if (options.raw.empty()) return decode_sound(bytes, name);
+std::optional<PcmFormat> raw_format(const TranscribeOptions& options) {
+  if (options.raw.empty()) return std::nullopt;
   const PcmType type = options.raw == "s16le" ? PcmType::kS16 : options.raw == "s32le" ? PcmType::kS32 : PcmType::kF32;
-  return decode_pcm(bytes, {type, options.rate, options.channels}, name);
+  return PcmFormat{type, options.rate, options.channels};
 }
+
+// The pieces of a recording one after another, each as soon as it has come in.
+class PieceReader {
+ public:
+  explicit PieceReader(Recording& recording) : recording_(recording) {}
+
+  // Forgets the piece before and reads up to the end of the next; false where there is none.
+  bool next() {
+    begin_ += piece_;
+    sound_.erase(sound_.begin(), sound_.begin() + static_cast<std::ptrdiff_t>(piece_));
+    while (is_open_ && sound_.size() < kMaxSoundSamples + kPieceLookAhead) is_open_ = recording_.read_more(sound_);
+    piece_ = first_piece(sound_, kMaxSoundSamples);
+    return piece_ > 0;
+  }
+  std::span<const float> samples() const { return std::span(sound_).first(piece_); }
+  // Samples from the recording's beginning.
+  std::size_t begin() const { return begin_; }
+  std::size_t end() const { return begin_ + piece_; }
+
+ private:
+  Recording& recording_;
+  bool is_open_ = true;
+  std::vector<float> sound_;  // from begin_ on
+  std::size_t begin_ = 0;
+  std::size_t piece_ = 0;
+};
 
 // What is said in one piece.
 SpeechText transcribe_piece(Responder& responder, const AudioEncoder& encoder, std::span<const float> sound,
@@ -54,7 +75,7 @@ SpeechText transcribe_piece(Responder& responder, const AudioEncoder& encoder, s
                             const std::function<bool()>& is_cancelled) {
   const Session& session = responder.session();
   if (!has_sound(sound)) return {};
-  const auto soft = std::make_shared<const SoftTokens>(encoder.encode(session.compute(), sound, nullptr));
+  const auto soft = std::make_shared<const SoftTokens>(encoder.encode(session.media_compute(), sound, nullptr));
   const json::array messages{json::object{
       {"role", "user"},
       {"content", json::array{json::object{{"type", "text"}, {"text", speech_prompt(task, previous_words)}},
@@ -95,7 +116,7 @@ void run_transcribe(const TranscribeOptions& options) {
   if (!options.language.empty()) transcript.language = language_name(options.language);
   if (!options.translate.empty()) transcript.translation = language_name(options.translate);
   const SpeechTask task{transcript.language, transcript.translation};
-  const std::vector<float> sound = read_sound(options);
+  Recording recording(options.file, raw_format(options));
   const auto model = Model::load(options.model, {.mmproj = options.mmproj});
   const AudioEncoder& encoder = model->require_audio();
   Responder responder(model, compute_options(options.compute), session_options(options.compute));
@@ -107,20 +128,19 @@ void run_transcribe(const TranscribeOptions& options) {
 
   TranscriptWriter writer(options.format);
   ProgressBar progress("transcribing", false, ProgressBar::Unit::kSeconds);
-  const std::size_t seconds = sound.size() / kSoundRate;
-  transcript.duration = static_cast<double>(sound.size()) / kSoundRate;
   std::string previous_words;
-  for (const SoundPiece& piece : cut_at_silences(sound, kMaxSoundSamples)) {
-    progress.update(piece.begin / kSoundRate, seconds);
-    const std::span<const float> samples = std::span(sound).subspan(piece.begin, piece.end - piece.begin);
-    SpeechText said =
-        transcribe_piece(responder, encoder, samples, task, previous_words, [&] { return progress.is_interrupted(); });
-    progress.update(piece.end / kSoundRate, seconds);  // ends here where it was interrupted
+  PieceReader piece(recording);
+  while (piece.next()) {
+    const std::size_t length = recording.length().value_or(piece.end());
+    progress.update(piece.begin() / kSoundRate, length / kSoundRate);
+    SpeechText said = transcribe_piece(responder, encoder, piece.samples(), task, previous_words,
+                                       [&] { return progress.is_interrupted(); });
+    progress.update(piece.end() / kSoundRate, length / kSoundRate);  // ends here where it was interrupted
     progress.clear();
     previous_words = last_words(said.transcript, kCarriedWords);
-    TranscriptSegment segment{static_cast<double>(piece.begin) / kSoundRate,
-                              static_cast<double>(piece.end) / kSoundRate, std::move(said.transcript),
-                              std::move(said.translation)};
+    transcript.duration = static_cast<double>(piece.end()) / kSoundRate;
+    TranscriptSegment segment{static_cast<double>(piece.begin()) / kSoundRate, transcript.duration,
+                              std::move(said.transcript), std::move(said.translation)};
     writer.add(segment);
     transcript.segments.push_back(std::move(segment));
   }
@@ -131,10 +151,13 @@ void run_transcribe(const TranscribeOptions& options) {
 
 void define_transcribe(CLI::App& root, Action& action) {
   auto options = std::make_shared<TranscribeOptions>();
-  CLI::App& verb = add_verb(root, "transcribe", "Write down what is said in a recording, of any length up to an hour",
-                            "carat transcribe model.gguf talk.mp3 --language German --format srt > talk.srt");
+  CLI::App& verb =
+      add_verb(root, "transcribe", "Write down what is said, in a recording of up to an hour or into a microphone",
+               "carat transcribe model.gguf talk.mp3 --language German --format srt > talk.srt");
   add_model(verb, options->model);
-  verb.add_option("FILE", options->file, "A WAV, FLAC, OGG, MP3 or AIFF file; - for standard input")
+  verb.add_option("FILE", options->file,
+                  "A WAV, FLAC, OGG, MP3 or AIFF file; - for standard input, where bare samples and "
+                  "WAV are written down as they come in")
       ->required()
       ->type_name("FILE");
   add_mmproj(verb, options->mmproj);

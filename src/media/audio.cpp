@@ -10,6 +10,7 @@
 #include "media/memory_file.h"
 #include "media/mono_mixer.h"
 #include "media/mp3.h"
+#include "media/sound_stream.h"
 #include "media/vorbis.h"
 
 namespace carat {
@@ -46,25 +47,6 @@ void check_bytes(std::size_t bytes, std::string_view name, const SoundLimits& li
   if (bytes <= limits.max_bytes) return;
   throw Error(ErrorKind::kBadInput, str(name, ": has ", bytes >> 20, " MiB, the limit for a sound is ",
                                         limits.max_bytes >> 20, " MiB. Cut it into parts."));
-}
-
-template <typename T>
-T load(const std::byte* p) {
-  T value{};
-  std::memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-float sample_of(PcmType type, const std::byte* p) {
-  switch (type) {
-    case PcmType::kS16:
-      return static_cast<float>(load<std::int16_t>(p)) / 32768.0F;
-    case PcmType::kS32:
-      return static_cast<float>(load<std::int32_t>(p)) / 2147483648.0F;
-    case PcmType::kF32:
-      return load<float>(p);
-  }
-  return 0;
 }
 
 }  // namespace
@@ -106,18 +88,11 @@ std::vector<float> decode_sound(std::span<const std::byte> file, std::string_vie
 std::vector<float> decode_pcm(std::span<const std::byte> bytes, const PcmFormat& format, std::string_view name,
                               const SoundLimits& limits) {
   check_bytes(bytes.size(), name, limits);
-  MonoMixer mixer(format.rate, format.channels, name, limits);
-  const std::size_t sample_bytes = format.type == PcmType::kS16 ? sizeof(std::int16_t) : sizeof(std::int32_t);
-  const std::size_t frame_bytes = sample_bytes * format.channels;
-  const std::size_t frames = bytes.size() / frame_bytes;
-  std::vector<float> block;
-  for (std::size_t first = 0; first < frames; first += kBlockFrames) {
-    block.resize(std::min(kBlockFrames, frames - first) * format.channels);
-    const std::byte* source = bytes.data() + first * frame_bytes;
-    for (std::size_t i = 0; i < block.size(); ++i) block[i] = sample_of(format.type, source + i * sample_bytes);
-    mixer.push(block);
-  }
-  return mixer.finish();
+  SoundStream stream(format, name, limits);
+  std::vector<float> sound;
+  stream.push(bytes, sound);
+  stream.finish(sound);
+  return sound;
 }
 
 }  // namespace carat

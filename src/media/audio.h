@@ -22,7 +22,7 @@ struct SoundLimits {
 };
 
 // Samples without a header, as they come from a microphone: little-endian, channels interleaved.
-enum class PcmType { kS16, kS32, kF32 };
+enum class PcmType { kU8, kS16, kS24, kS32, kF32 };
 struct PcmFormat {
   PcmType type = PcmType::kS16;
   std::size_t rate = kSoundRate;  // Hz

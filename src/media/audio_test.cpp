@@ -7,6 +7,7 @@
 
 #include "media/resampler.h"
 #include "media/sound_files.h"
+#include "media/sound_stream.h"
 
 namespace carat {
 namespace {
@@ -136,6 +137,48 @@ TEST(Sound, PcmWithoutAHeader) {
   check(std::as_bytes(std::span(tone)), PcmType::kF32);
   EXPECT_THROW(decode_pcm({}, {}, "f"), Error);
   EXPECT_THROW(decode_pcm(std::as_bytes(std::span(tone)), {PcmType::kF32, 0, 1}, "f"), Error);
+}
+
+TEST(SoundStream, WavAsItComesInIsTheSameAsTheFile) {
+  for (const int type : {SF_FORMAT_PCM_U8, SF_FORMAT_PCM_16, SF_FORMAT_PCM_24, SF_FORMAT_PCM_32, SF_FORMAT_FLOAT}) {
+    for (const int container : {SF_FORMAT_WAV, SF_FORMAT_WAVEX}) {
+      SCOPED_TRACE(str(container, ", ", type));
+      const std::vector<std::byte> file = encoded({container | type, 22'050, 2}, tones(0.3, 22'050, 2));
+      WavHeader header;
+      for (std::size_t i = 0; i < 20; ++i) {
+        EXPECT_EQ(read_wav_header(std::span(file).first(i), header), WavKind::kTooShort) << i;
+      }
+      ASSERT_EQ(read_wav_header(file, header), WavKind::kPcm);
+      EXPECT_EQ(header.format.rate, 22'050U);
+      SoundStream stream(header.format, "f", {}, header.data_bytes);
+      std::vector<float> sound;
+      for (std::size_t at = header.bytes; at < file.size(); at += 1001) {  // not at a sample's end
+        stream.push(std::span(file).subspan(at, std::min<std::size_t>(1001, file.size() - at)), sound);
+        if (at > file.size() / 2) {
+          EXPECT_FALSE(sound.empty());
+        }
+      }
+      stream.finish(sound);
+      EXPECT_EQ(sound, decode_sound(file, "f"));
+    }
+  }
+}
+
+TEST(SoundStream, KnowsWhichHeadersItCanFollow) {
+  WavHeader header;
+  const auto kind_of = [&](const std::vector<std::byte>& file) { return read_wav_header(file, header); };
+  EXPECT_EQ(kind_of(wav_claiming(0xffffffff, 16'000, {})), WavKind::kPcm);
+  EXPECT_FALSE(header.data_bytes.has_value());  // to the end, whenever that is
+  EXPECT_EQ(kind_of(wav_claiming(1000, 16'000, {})), WavKind::kPcm);
+  EXPECT_EQ(header.data_bytes, 1000U);
+  EXPECT_EQ(kind_of(encoded({SF_FORMAT_WAV | SF_FORMAT_ULAW}, tones(0.1, 16'000, 1))), WavKind::kOther);
+  EXPECT_EQ(kind_of(encoded({SF_FORMAT_FLAC | SF_FORMAT_PCM_16}, tones(0.1, 16'000, 1))), WavKind::kOther);
+  std::vector<std::byte> endless_header = wav_claiming(1000, 16'000, {});
+  std::memcpy(endless_header.data() + 36, "LIST\xff\xff\xff\x7f", 8);
+  EXPECT_EQ(kind_of(endless_header), WavKind::kOther);
+  SoundStream nothing({}, "f", {});
+  std::vector<float> sound;
+  EXPECT_THROW(nothing.finish(sound), Error);
 }
 
 TEST(Sound, SaysWhyAFileIsRefused) {

@@ -52,6 +52,11 @@ void MonoMixer::push(std::span<const float> samples) {
   resampler_.push(mono_, sound_);
 }
 
+void MonoMixer::take(std::vector<float>& sound) {
+  sound.insert(sound.end(), sound_.begin(), sound_.end());
+  sound_.clear();
+}
+
 std::vector<float> MonoMixer::finish() {
   if (frames_ == 0) {
     throw Error(ErrorKind::kBadInput, name_ + ": holds no sound; there are no samples behind its header.");

@@ -25,7 +25,9 @@ class MonoMixer {
   // samples: whole frames, channels interleaved. Throws Error(kBadInput) where the sound becomes longer than the limit
   // or holds a value that is no number.
   void push(std::span<const float> samples);
-  // Mono samples at kSoundRate. Throws Error(kBadInput) where there are none.
+  // Appends to sound what is certain of the samples so far, and forgets it.
+  void take(std::vector<float>& sound);
+  // Mono samples at kSoundRate that were not taken. Throws Error(kBadInput) where nothing was pushed.
   std::vector<float> finish();
 
  private:

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kFrame = kSoundRate / 100;  // samples in 10 ms
 constexpr std::size_t kGapFrames = 30;            // a pause between words is seldom shorter than 300 ms
+static_assert(kGapFrames / 2 * kFrame == kPieceLookAhead);
 // How much louder, in decibels, the end of the range may be than its beginning and still be preferred: pieces should be
 // long, and a pause is a pause.
 constexpr double kLatePreference = 6;
@@ -51,17 +52,21 @@ std::size_t quietest_frame(std::span<const double> energy, std::size_t first, st
 
 }  // namespace
 
+std::size_t first_piece(std::span<const float> sound, std::size_t max_samples) {
+  if (sound.size() <= max_samples) return sound.size();
+  const std::vector<double> energy = voice_energy(sound.first(std::min(sound.size(), max_samples + kPieceLookAhead)));
+  const std::size_t max_frames = max_samples / kFrame;
+  return quietest_frame(energy, max_frames / 2, max_frames) * kFrame;
+}
+
 std::vector<SoundPiece> cut_at_silences(std::span<const float> sound, std::size_t max_samples) {
   std::vector<SoundPiece> pieces;
-  const std::vector<double> energy = voice_energy(sound);
-  const std::size_t max_frames = max_samples / kFrame;
-  std::size_t begin = 0;  // in frames
-  while (sound.size() - begin * kFrame > max_samples) {
-    const std::size_t cut = quietest_frame(energy, begin + max_frames / 2, begin + max_frames);
-    pieces.push_back({begin * kFrame, cut * kFrame});
-    begin = cut;
-  }
-  pieces.push_back({begin * kFrame, sound.size()});
+  std::size_t begin = 0;
+  do {
+    const std::size_t end = begin + first_piece(sound.subspan(begin), max_samples);
+    pieces.push_back({begin, end});
+    begin = end;
+  } while (begin < sound.size());
   return pieces;
 }
 

@@ -19,6 +19,11 @@ struct SoundPiece {
 // is short enough is one piece. max_samples: at least a second's.
 std::vector<SoundPiece> cut_at_silences(std::span<const float> sound, std::size_t max_samples);
 
+// Samples of the first of these pieces, for which a sound that is still coming in must have max_samples +
+// kPieceLookAhead at least.
+std::size_t first_piece(std::span<const float> sound, std::size_t max_samples);
+inline constexpr std::size_t kPieceLookAhead = 2400;  // 150 ms: half a pause
+
 // False for digital silence and noise below -60 dB of full scale, in which a model would hear words that nobody said.
 bool has_sound(std::span<const float> sound);
 

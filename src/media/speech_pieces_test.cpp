@@ -66,6 +66,12 @@ TEST(SpeechPieces, CutsInThePausesBetweenSentences) {
   }
 }
 
+TEST(SpeechPieces, ASoundThatIsStillComingInIsCutTheSame) {
+  const std::vector<float> sound = speech(100, {9, 22.5, 41, 47.2, 63.1, 88});
+  const SoundPiece first = cut_at_silences(sound, kMax).front();
+  EXPECT_EQ(first_piece(std::span(sound).first(kMax + kPieceLookAhead), kMax), first.end);
+}
+
 TEST(SpeechPieces, CutsSomewhereWhereThereIsNoPause) {
   std::vector<float> sound(70 * kSoundRate + 123);
   for (std::size_t i = 0; i < sound.size(); ++i) sound[i] = std::sin(0.1F * static_cast<float>(i % 10'000));

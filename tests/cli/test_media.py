@@ -2,12 +2,13 @@
 
 import json
 import struct
+import subprocess
 import wave
 
 import numpy
 import pytest
 
-from conftest import GOLDEN, TESTS, output_of, read_safetensors, run_carat, saying
+from conftest import CARAT, GOLDEN, TESTS, output_of, read_safetensors, run_carat, saying
 
 SHORT = GOLDEN / "media" / "audio" / "short.wav"
 MEDIUM = GOLDEN / "media" / "audio" / "medium.wav"
@@ -126,6 +127,21 @@ def test_transcribe_from_a_pipe(media_model, tmp_path):
     assert run_carat("transcribe", media_model, "-", stdin=wav).stdout.decode() == expected
     raw = run_carat("transcribe", media_model, "-", "--raw", "s16le", "--rate", 8000, stdin=wav[44:])
     assert raw.returncode == 0 and raw.stdout.decode() == expected
+
+
+def test_transcribe_a_microphone(media_model, tmp_path):
+    """What has been said is written down while the pipe is still open, of which the WAV header knows no end."""
+    wav = write_wav(tmp_path / "long.wav", 33).read_bytes()
+    endless = wav[:40] + b"\xff\xff\xff\xff" + wav[44:]
+    with subprocess.Popen([CARAT, "transcribe", media_model, "-", "--format", "vtt"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, bufsize=0) as carat:
+        carat.stdin.write(endless[:31 * 32000])
+        begun = b"".join(carat.stdout.readline() for _ in range(3))
+        assert begun == b"WEBVTT\n\n00:00:00.000 --> 00:00:29.850\n"
+        carat.stdin.write(endless[31 * 32000:])
+        carat.stdin.close()
+        assert b"\n00:00:29.850 --> 00:00:33.000\n" in carat.stdout.read()
+        assert carat.wait(timeout=100) == 0
 
 
 def test_what_is_no_sound_is_refused(media_model, tmp_path):

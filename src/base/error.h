@@ -1,7 +1,7 @@
 // Error: the one exception type of carat. What is wrong, where, and what to do, in words; a kind for the edges to map.
 #pragma once
 
-#include <source_location>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -21,17 +21,38 @@ enum class ErrorKind {
   kInternal,     // a promise inside carat is broken
 };
 
+// A place in carat's source: std::source_location, which clang 14 lacks.
+class SourceLocation {
+ public:
+  static constexpr SourceLocation current(const char* file = __builtin_FILE(),
+                                          const char* function = __builtin_FUNCTION(),
+                                          std::uint_least32_t line = __builtin_LINE()) {
+    return {file, function, line};
+  }
+  const char* file_name() const noexcept { return file_; }
+  const char* function_name() const noexcept { return function_; }
+  std::uint_least32_t line() const noexcept { return line_; }
+
+ private:
+  constexpr SourceLocation(const char* file, const char* function, std::uint_least32_t line)
+      : file_(file), function_(function), line_(line) {}
+
+  const char* file_;
+  const char* function_;
+  std::uint_least32_t line_;
+};
+
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message, std::source_location origin = std::source_location::current())
+  Error(ErrorKind kind, const std::string& message, SourceLocation origin = SourceLocation::current())
       : std::runtime_error(message), kind_(kind), origin_(origin) {}
   ErrorKind kind() const noexcept { return kind_; }
   // Where in carat's source it was made: for `--debug`, not for messages.
-  const std::source_location& origin() const noexcept { return origin_; }
+  const SourceLocation& origin() const noexcept { return origin_; }
 
  private:
   ErrorKind kind_;
-  std::source_location origin_;
+  SourceLocation origin_;
 };
 
 // Joins the arguments' text; numbers by std::to_string, strings as they are.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <system_error>
 
@@ -90,9 +89,8 @@ std::vector<VideoFrame> sample_folder(const fs::path& folder, const FrameSamplin
 
 std::string timestamp_text(double seconds) {
   const auto whole = static_cast<unsigned long long>(std::max(0.0, seconds));
-  char text[40];
-  std::snprintf(text, sizeof(text), "%02llu:%02llu", whole / 60, whole % 60);
-  return text;
+  const auto two_digits = [](unsigned long long n) { return (n < 10 ? "0" : "") + std::to_string(n); };
+  return two_digits(whole / 60) + ":" + two_digits(whole % 60);
 }
 
 }  // namespace carat

@@ -13,9 +13,10 @@ AxialRope::AxialRope(std::size_t head_dim, float theta, PatchGrid grid)
       columns_(grid.columns),
       cos_(std::max(grid.columns, grid.rows) * pairs_, "rotary positions"),
       sin_(std::max(grid.columns, grid.rows) * pairs_, "rotary positions") {
+  const std::size_t axis_dim = head_dim / 2;  // one half for columns, the other for rows
   std::vector<float> frequencies(pairs_);
   for (std::size_t i = 0; i < pairs_; ++i) {
-    const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(head_dim / 2);
+    const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(axis_dim);
     frequencies[i] = static_cast<float>(std::pow(static_cast<double>(theta), exponent));
   }
   for (std::size_t c = 0; c < std::max(grid.columns, grid.rows); ++c) {

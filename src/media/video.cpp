@@ -89,8 +89,8 @@ std::vector<VideoFrame> sample_folder(const fs::path& folder, const FrameSamplin
 
 std::string timestamp_text(double seconds) {
   const auto whole = static_cast<unsigned long long>(std::max(0.0, seconds));
-  const auto two_digits = [](unsigned long long n) { return (n < 10 ? "0" : "") + std::to_string(n); };
-  return two_digits(whole / 60) + ":" + two_digits(whole % 60);
+  const auto two_digits = [](unsigned long long n) { return str(n < 10 ? "0" : "", n); };
+  return str(two_digits(whole / 60), ":", two_digits(whole % 60));
 }
 
 }  // namespace carat

@@ -37,11 +37,13 @@ struct Vorbis {
 }  // namespace
 
 bool is_ogg_vorbis(std::span<const std::byte> file) {
-  constexpr std::size_t kFirstPage = 64;  // a stream's name stands at its beginning
-  const std::string_view start(reinterpret_cast<const char*>(file.data()), std::min(file.size(), kFirstPage));
-  if (!start.starts_with("OggS")) return false;
-  for (const std::string_view other : {"OpusHead", "FLAC", "Speex"}) {
-    if (start.find(other) != std::string_view::npos) return false;
+  constexpr std::size_t kFirstPacket = 28;  // behind the head of a page of one segment
+  const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
+  if (!bytes.starts_with("OggS")) return false;
+  for (const std::string_view other : {"OpusHead",
+                                       "\x7f"
+                                       "FLAC"}) {
+    if (bytes.size() > kFirstPacket && bytes.substr(kFirstPacket).starts_with(other)) return false;
   }
   return true;
 }

@@ -139,8 +139,7 @@ struct RowEncoder::Work {
   }
 
   // Scales are powers of two. The codes end at 12 / 2: between the exponent that puts a block's largest value at 8 to
-  // 16, perhaps cut off, and the next higher one, the error decides. Cutting off more would lower the error of some
-  // blocks still, but costs the model more than it gains: large weights matter beyond their squares.
+  // 16, perhaps cut off, and the next higher one, the error decides. Lower ones still were never measured to gain anything.
   void encode_mxfp4(std::span<const float> values, std::byte* out) {
     constexpr int kBias = 128;  // of the exponent, see BlockMXFP4
     const Groups groups = groups_of(values, 32);

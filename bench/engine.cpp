@@ -43,6 +43,7 @@ class NoiseRunner final : public StepRunner {
     model_->forward(batch, histories, should_stop);
   }
   MatView<float> logits(std::size_t first, std::size_t rows) override { return model_->logits(first, rows); }
+  MatView<const float> hidden(std::size_t first, std::size_t rows) override { return model_->hidden(first, rows); }
   SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
     return model_->encode(part, where);
   }

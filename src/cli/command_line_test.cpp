@@ -69,7 +69,7 @@ TEST(CommandLine, CompletionsMentionEveryVerbAndOption) {
       EXPECT_NE(fish.find("-l " + name.substr(2)), std::string::npos) << name;
     }
   }
-  EXPECT_NE(bash.find("compgen -W \"f32 f16 bf16\""), std::string::npos);
+  EXPECT_NE(bash.find("compgen -W \"f32 f16 bf16 q8_0\""), std::string::npos);
 }
 
 TEST(CommandLine, ManualPagesNameTheirOptionsAndExitCodes) {

@@ -139,7 +139,8 @@ struct RowEncoder::Work {
   }
 
   // Scales are powers of two. The codes end at 12 / 2: between the exponent that puts a block's largest value at 8 to
-  // 16, perhaps cut off, and the next higher one, the error decides. Still lower ones were measured to gain nothing.
+  // 16, perhaps cut off, and the next higher one, the error decides. Still lower ones left the divergence of the real
+  // Gemma 3 270M as it was.
   void encode_mxfp4(std::span<const float> values, std::byte* out) {
     constexpr int kBias = 128;  // of the exponent, see BlockMXFP4
     const Groups groups = groups_of(values, 32);

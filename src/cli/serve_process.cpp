@@ -19,7 +19,7 @@ void notify_systemd(std::string_view state) {
   const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
   address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path, std::strlen(path));  // what follows is zero
+  std::memcpy(address.sun_path, path, std::strlen(path));      // what follows is zero
   if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // an abstract socket
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
   [[maybe_unused]] const ssize_t sent =

@@ -1,5 +1,5 @@
-// Products by pairs of bf16 (kernel_table.h) in the tiles of AMX: one instruction multiplies 16 tokens with 16 rows over
-// 32 columns. Two by two tiles of sums are worked on at a time, so that each tile loaded is used twice.
+// Products by pairs of bf16 (kernel_table.h) in the tiles of AMX: one instruction multiplies 16 tokens with 16 rows
+// over 32 columns. Two by two tiles of sums are worked on at a time, so that each tile loaded is used twice.
 #pragma once
 
 #include "kernels/simd_avx512.h"

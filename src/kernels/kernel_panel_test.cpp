@@ -315,7 +315,8 @@ TEST_P(PanelKernel, GemmPairs) {
         }
         // A token's sums do not depend on those beside it.
         const std::size_t last = tokens - 1;
-        Guarded<float> alone(std::vector<float>(before.end() - static_cast<std::ptrdiff_t>(acc_stride), before.end()), 0);
+        Guarded<float> alone(std::vector<float>(before.end() - static_cast<std::ptrdiff_t>(acc_stride), before.end()),
+                             0);
         table().panel_gemm_pairs(panel, cols, {x.high + last * stride, x.low + last * stride, stride}, 1, alone.data(),
                                  acc_stride);
         const std::vector<float> all = actual.values();

@@ -127,12 +127,13 @@ struct KernelTable {
   // The next three are null in tables without tiles of bf16. What they give is equal to the bit in any batch and with
   // any number of threads, but the order of their sums is the processor's own.
   //
-  // acc[t][r] += sum over c of high_w * high_x + low_w * high_x + high_w * low_x, for t < tokens and r < 32: the product
-  // in floats, each term off by about 2^-16 of itself. Products below 2^-126 may count as zero. cols: a multiple of 32.
+  // acc[t][r] += sum over c of high_w * high_x + low_w * high_x + high_w * low_x, for t < tokens and r < 32: the
+  // product in floats, each term off by about 2^-16 of itself. Products below 2^-126 may count as zero. cols: a
+  // multiple of 32.
   void (*panel_gemm_pairs)(const PanelPairs& panel, std::size_t cols, const ActivationPairs& x, std::size_t tokens,
                            float* acc, std::size_t acc_stride) = nullptr;
-  // Sixteen rows of panel[col * panel_stride + row] as pairs, [cols / 2][16][2], an odd column out filled up with zeros.
-  // low may be null.
+  // Sixteen rows of panel[col * panel_stride + row] as pairs, [cols / 2][16][2], an odd column out filled up with
+  // zeros. low may be null.
   void (*pack_pairs)(const float* panel, std::size_t panel_stride, std::size_t cols, std::uint16_t* high,
                      std::uint16_t* low) = nullptr;
   // n values as pairs.

@@ -20,8 +20,8 @@ namespace carat {
 enum class ActivationType { kF32, kI8 };
 
 // How floats meet floats: column by column, which gives the same bits on every instruction set; or, where the kernel
-// table has tiles for it, by pairs of bf16 (kernel_table.h), several times as fast and nearly as exact, but with bits of
-// the processor's own. Pairs are for towers, whose work lies in such products; text models keep to the order.
+// table has tiles for it, by pairs of bf16 (kernel_table.h), several times as fast and nearly as exact, but with bits
+// of the processor's own. Pairs are for towers, whose work lies in such products; text models keep to the order.
 enum class FloatProduct { kInOrder, kByPairs };
 
 // One product of a group that shares its input: out = x[first_row .. first_row + out.rows()) W^T.

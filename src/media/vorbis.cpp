@@ -40,9 +40,7 @@ bool is_ogg_vorbis(std::span<const std::byte> file) {
   constexpr std::size_t kFirstPacket = 28;  // behind the head of a page of one segment
   const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
   if (!bytes.starts_with("OggS")) return false;
-  for (const std::string_view other : {"OpusHead",
-                                       "\x7f"
-                                       "FLAC"}) {
+  for (const std::string_view other : {"OpusHead", "\177FLAC"}) {
     if (bytes.size() > kFirstPacket && bytes.substr(kFirstPacket).starts_with(other)) return false;
   }
   return true;

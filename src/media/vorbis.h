@@ -10,7 +10,7 @@
 
 namespace carat {
 
-// True for an OGG file whose first stream isn't known to be something else (Opus, FLAC, Speex).
+// True for an OGG file whose first stream is neither Opus nor FLAC.
 bool is_ogg_vorbis(std::span<const std::byte> file);
 
 // As decode_sound. By libvorbisfile itself: libsndfile 1.2 does not free what it has read of damaged headers.

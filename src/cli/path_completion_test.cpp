@@ -14,7 +14,9 @@ class PathCompletion : public testing::Test {
   void SetUp() override {
     const char* home = std::getenv("HOME");
     if (home != nullptr) home_before_ = home;
-    folder_ = std::filesystem::path(testing::TempDir()) / "path_completion";
+    // One for each test: ctest runs them side by side.
+    folder_ = std::filesystem::path(testing::TempDir()) /
+              (std::string("path_completion_") + testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_ / "pictures");
     for (const char* name : {"plan.txt", "plot.txt", ".hidden", "two words.txt", "bad\nname"}) {

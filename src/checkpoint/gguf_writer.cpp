@@ -140,8 +140,8 @@ class GgufWriter::Output {
     if (!path_.empty()) ::unlink(path_.c_str());
   }
   [[noreturn]] void fail(int error) const {
-    throw Error(ErrorKind::kBadFile, str(path_.string(), ": can't write: ", std::strerror(error),
-                                         ". Check the folder and the space on the disk."));
+    throw Error(ErrorKind::kBadInput, str(path_.string(), ": can't write: ", std::strerror(error),
+                                          ". Check the folder and the space on the disk."));
   }
 
   std::filesystem::path path_;  // empty once published

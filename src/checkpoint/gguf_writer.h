@@ -48,8 +48,8 @@ concept GgufNumber = gguf_type_of<T>()
 //
 // The file appears under its name only in finish(), whole; until then it is tiny.gguf.part, which goes with the writer.
 // One left over by a process that was killed is written over; one that another process is writing is an error.
-// Memory: the metadata, never a tensor. Throws Error: kBadInput for what no reader would accept, kBadFile where the
-// disk is full or can't be written.
+// Memory: the metadata, never a tensor. Throws Error: kBadInput for what no reader would accept and where the
+// disk is full or the file can't be written.
 class GgufWriter {
  public:
   explicit GgufWriter(std::filesystem::path path, std::uint32_t alignment = kGgufDefaultAlignment);

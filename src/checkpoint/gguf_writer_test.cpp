@@ -204,7 +204,7 @@ TEST(GgufWriter, RefusesWhatNoReaderWouldAccept) {
 
 TEST(GgufWriter, SaysWhereItCannotWrite) {
   GgufWriter writer("no/such/folder/x.gguf");
-  expect_error([&] { writer.finish(); }, ErrorKind::kBadFile, "no/such/folder/x.gguf.part: can't write: No such file");
+  expect_error([&] { writer.finish(); }, ErrorKind::kBadInput, "no/such/folder/x.gguf.part: can't write: No such file");
 }
 
 }  // namespace

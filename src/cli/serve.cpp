@@ -262,6 +262,7 @@ void define_serve(CLI::App& root, Action& action) {
       ->type_name("ADDRESS")
       ->default_str("127.0.0.1");
   verb.add_option("--port", options->port, "The port; without it 11434, or a free one if that is taken")
+      ->check(CLI::Range(0, 65535))
       ->type_name("N");
   verb.add_option("--alias", options->aliases, "A further name of the first model; may be given several times")
       ->type_name("NAME");

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tensor/quantize.h"
+#include "kernels/workspace.h"
 
 namespace carat {
 namespace {
@@ -24,20 +24,13 @@ std::size_t padded(std::size_t head_dim) {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-template <typename T>
-void reserve(AlignedBuffer<T>& buffer, std::size_t n) {
-  if (buffer.size() < n) buffer = AlignedBuffer<T>(n, "attention workspace");
-}
-
 void load_values(const KernelTable& kernels, const KvPages& kv, const std::byte* src, std::size_t n, float* out) {
   if (kv.dtype == DType::kF16) {
     kernels.from_f16(reinterpret_cast<const std::uint16_t*>(src), n, out);
   } else if (kv.dtype == DType::kBF16) {
     kernels.from_bf16(reinterpret_cast<const std::uint16_t*>(src), n, out);
-  } else if (kv.dtype == DType::kQ8_0 && kernels.from_q8_0 != nullptr) {
-    kernels.from_q8_0(src, n, out);
   } else if (kv.dtype == DType::kQ8_0) {
-    dequantize_row(kv.dtype, {src, kv.bytes(n)}, {out, n});
+    kernels.from_q8_0(src, n, out);
   } else {
     std::copy_n(reinterpret_cast<const float*>(src), n, out);
   }

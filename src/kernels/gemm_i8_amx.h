@@ -51,7 +51,8 @@ void gemm_amx_block(const std::int8_t* weights, const float* scales, const float
       });
     }
   };
-  // The dots of a group set out for memory while those of the group before are made use of.
+  // The dots of a group set out for memory while those of the group before are made use of. Twice the same, with other
+  // tiles: their numbers are part of the instruction's text, where no parameter of a template can stand.
   const auto start_even = [&](std::size_t g) {
     _tile_loadd(2, x.codes + g * kGroup, x.stride);
     _tile_loadd(4, weights + g * kGroup * kPanelRows, 4 * kPanelRows);

@@ -179,7 +179,7 @@ struct KernelTable {
   void (*to_bf16)(const float* x, std::size_t n, std::uint16_t* out) = nullptr;
   void (*from_f16)(const std::uint16_t* x, std::size_t n, float* out) = nullptr;
   void (*from_bf16)(const std::uint16_t* x, std::size_t n, float* out) = nullptr;
-  // Decodes n values (a multiple of 32) of Q8_0; null: tensor/quantize.h does.
+  // Decodes n values (a multiple of 32) of Q8_0.
   void (*from_q8_0)(const std::byte* blocks, std::size_t n, float* out) = nullptr;
 };
 

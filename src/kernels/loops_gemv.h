@@ -82,7 +82,7 @@ void gemv_f32(const WeightRows& rows, std::size_t cols, const float* x, float* a
   S::store(acc, sum);
 }
 
-// Dot<max_code>::Type is the ISA's for codes up to max_code.
+// Dot<max_code> is the ISA's for codes up to max_code.
 template <typename S, template <std::uint8_t> typename Dot>
 consteval void set_gemvs(KernelTable& table) {
   const auto set = [&table]<DType... kDTypes>() {

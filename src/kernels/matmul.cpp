@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "kernels/pack.h"
+#include "kernels/workspace.h"
 
 namespace carat {
 namespace {
@@ -17,12 +18,6 @@ constexpr std::size_t kColsF32 = kMaxUnpackCols;
 // is that of the memory, they are fewer: the first panel of a task has not been prefetched.
 constexpr std::size_t kTasksPerThread = 8;
 constexpr std::size_t kTasksPerThreadOfOneRow = 2;
-
-// Makes room for n values; what was there may go.
-template <typename T>
-void reserve(AlignedBuffer<T>& buffer, std::size_t n) {
-  if (buffer.size() < n) buffer = AlignedBuffer<T>(n, "matrix product workspace");
-}
 
 }  // namespace
 

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/workspace.h"
+
 namespace carat {
 namespace {
 
@@ -15,11 +17,6 @@ static_assert(kKeys % kPairRows == 0 && kKeys % kPairCols == 0);
 
 std::size_t round_up(std::size_t n, std::size_t step) {
   return (n + step - 1) / step * step;
-}
-
-template <typename T>
-void reserve(AlignedBuffer<T>& buffer, std::size_t n) {
-  if (buffer.size() < n) buffer = AlignedBuffer<T>(n, "attention workspace");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "kernels/reference_blocks.h"
 #include "kernels/tables.h"
 #include "tensor/dtype.h"
+#include "tensor/quantize.h"
 
 namespace carat {
 namespace {
@@ -295,6 +296,10 @@ void from_f16(const std::uint16_t* x, std::size_t n, float* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = to_float(F16{x[i]});
 }
 
+void from_q8_0(const std::byte* blocks, std::size_t n, float* out) {
+  dequantize_row(DType::kQ8_0, {blocks, *row_bytes(DType::kQ8_0, n)}, {out, n});
+}
+
 void from_bf16(const std::uint16_t* x, std::size_t n, float* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = to_float(BF16{x[i]});
 }
@@ -369,7 +374,8 @@ constexpr KernelTable make_table() {
                     .to_f16 = to_f16,
                     .to_bf16 = to_bf16,
                     .from_f16 = from_f16,
-                    .from_bf16 = from_bf16};
+                    .from_bf16 = from_bf16,
+                    .from_q8_0 = from_q8_0};
   table.unpack_f32[static_cast<std::size_t>(DType::kF32)] = unpack_plain<float>;
   table.unpack_f32[static_cast<std::size_t>(DType::kF16)] = unpack_plain<F16>;
   table.unpack_f32[static_cast<std::size_t>(DType::kBF16)] = unpack_plain<BF16>;

@@ -48,6 +48,8 @@ def damaged(tmp_path, name, content):
     (3, ["debug", "render", "/no/such/model", "--jsonl", "-"]),
     (4, ["perplexity", DENSE, "/no/such/text.txt"]),
     (4, ["debug", "logits", DENSE, "--tokens", "/no/such/ids.json", "--out", "/dev/null"]),
+    (4, ["convert", DENSE, "/no/such/folder/model.gguf"]),
+    (2, ["serve", DENSE, "--port", "99999"]),
     (4, ["bench", DENSE, "-p", "0", "-n", "0"]),
     (4, ["show", DENSE, "--ctx", "16000000"]),
     (4, ["bench", DENSE, "-p", "8", "-n", "0", "--isa", "no-such-isa"]),

@@ -14,6 +14,10 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = TESTS / "golden"
 CARAT = pathlib.Path(os.environ.get("CARAT", TESTS.parent / "build" / "release" / "bin" / "carat")).resolve()
 
+# How the forward pass of `debug` commands is computed: exactly, as they do by default, and as everything else does by
+# default, towers by pairs of bf16 where the processor has tiles, the cache in 16 bits.
+WAYS = [pytest.param([], id="exact"), pytest.param(["--activations", "i8", "--kv-type", "f16"], id="default")]
+
 
 def run_carat(*arguments, stdin="", timeout=300, **options):
     """Runs carat with text or bytes on stdin; returns the completed process, output as the input's type."""

@@ -8,7 +8,7 @@ import wave
 import numpy
 import pytest
 
-from conftest import CARAT, GOLDEN, TESTS, output_of, read_safetensors, run_carat, saying
+from conftest import CARAT, GOLDEN, TESTS, WAYS, output_of, read_safetensors, run_carat, saying
 
 SHORT = GOLDEN / "media" / "audio" / "short.wav"
 MEDIUM = GOLDEN / "media" / "audio" / "medium.wav"
@@ -28,17 +28,18 @@ def write_wav(path, seconds, rate=16000):
     return path
 
 
-def test_picture_and_sound_in_one_prompt(tmp_path):
+@pytest.mark.parametrize("way", WAYS)
+def test_picture_and_sound_in_one_prompt(way, tmp_path):
     folder = GOLDEN / "multimodal-e"
     expected = read_safetensors(folder / "expected.safetensors")
     ids = tmp_path / "ids.json"
     ids.write_text(json.dumps(read_safetensors(folder / "inputs.safetensors")["input_ids"].tolist()))
     media = ["--image", GOLDEN / "media" / "images" / "wide.png", "--budget", 70, "--audio", MEDIUM]
     out = tmp_path / "logits.npy"
-    output_of("debug", "logits", E_MODEL, "--tokens", ids, *media, "--out", out)
+    output_of("debug", "logits", E_MODEL, "--tokens", ids, *media, *way, "--out", out)
     # The case's own bound where the picture is resized from its file.
     assert numpy.abs(numpy.load(out) - expected["logits"]).max() <= 0.2
-    greedy = output_of("debug", "generate", E_MODEL, "--tokens", ids, "--max-tokens", 16, *media)
+    greedy = output_of("debug", "generate", E_MODEL, "--tokens", ids, "--max-tokens", 16, *media, *way)
     assert json.loads(greedy) == expected["greedy_ids"].tolist()
 
     # Media that find no place, or places that find none.

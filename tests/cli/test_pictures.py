@@ -8,10 +8,18 @@ import zlib
 import numpy
 import pytest
 
-from conftest import GOLDEN, output_of, read_safetensors, run_carat
+from conftest import GOLDEN, WAYS, output_of, read_safetensors, run_carat
 
 IMAGES = GOLDEN / "media" / "images"
 E_MODEL = GOLDEN / "vision-e" / "model"
+
+
+def budgeted(media, budget):
+    """These options with a budget behind each picture."""
+    options = []
+    for flag, path in zip(media[::2], media[1::2]):
+        options += [flag, path] + (["--budget", budget] if flag == "--image" else [])
+    return options
 
 
 # The largest budgets take seconds; src/engine/vision_test.cpp has the others.
@@ -26,26 +34,21 @@ def test_encode_a_picture(image, budget, tmp_path):
     assert numpy.abs(soft - expected).max() <= 0.15  # case.json: from the original file
 
 
-@pytest.mark.parametrize("case, model, images", [("multimodal-large", "vision-large", ["wide.png", "tall.png"])])
-def test_pictures_among_the_text(case, model, images, tmp_path):
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case, model, media", [
+    ("multimodal-large", "vision-large", ["--image", IMAGES / "wide.png", "--image", IMAGES / "tall.png"]),
+    ("unified", "unified", ["--image", IMAGES / "wide.png", "--audio", GOLDEN / "media" / "audio" / "short.wav"]),
+])
+def test_media_among_the_text(case, model, media, way, tmp_path):
     expected = read_safetensors(GOLDEN / case / "expected.safetensors")
     ids, out = tmp_path / "ids.json", tmp_path / "logits.npy"
     ids.write_text(json.dumps(read_safetensors(GOLDEN / case / "inputs.safetensors")["input_ids"].tolist()))
-    media = [word for image in images for word in ("--image", IMAGES / image, "--budget", 70)]
-    output_of("debug", "logits", GOLDEN / model / "model", "--tokens", ids, *media, "--out", out)
+    ask = [GOLDEN / model / "model", "--tokens", ids, *budgeted(media, 70), *way]
+    output_of("debug", "logits", *ask, "--out", out)
+    # The cases' own bound where pictures are resized from their files.
     assert numpy.abs(numpy.load(out) - expected["logits"]).max() <= 0.2
-    greedy = output_of("debug", "generate", GOLDEN / model / "model", "--tokens", ids, "--max-tokens", 16, *media)
+    greedy = output_of("debug", "generate", *ask, "--max-tokens", 16)
     assert json.loads(greedy) == expected["greedy_ids"].tolist()
-
-
-def test_the_unified_model(tmp_path):
-    folder = GOLDEN / "unified"
-    expected = read_safetensors(folder / "expected.safetensors")
-    ids, out = tmp_path / "ids.json", tmp_path / "logits.npy"
-    ids.write_text(json.dumps(read_safetensors(folder / "inputs.safetensors")["input_ids"].tolist()))
-    media = ["--image", IMAGES / "wide.png", "--budget", 70, "--audio", GOLDEN / "media" / "audio" / "short.wav"]
-    output_of("debug", "logits", folder / "model", "--tokens", ids, *media, "--out", out)
-    assert numpy.abs(numpy.load(out) - expected["logits"]).max() <= 0.2
 
 
 def test_see(tmp_path):

@@ -206,6 +206,18 @@ TEST(Sound, AHeaderThatPromisesTenHoursIsRefused) {
   EXPECT_EQ(decode_sound(wav_claiming(ten_hours, 16'000, std::vector<std::int16_t>(1600, 100)), "f").size(), 1600U);
 }
 
+// Past the damaged page comes one that begins a Vorbis stream without the rest of its headers, which libsndfile would
+// leak: seen under asan.
+TEST(Sound, OpusWithADamagedBeginningIsNotTakenForWhatComesBehind) {
+  std::vector<std::byte> file = encoded({SF_FORMAT_OGG | SF_FORMAT_OPUS, 48'000, 1}, tones(0.1, 48'000, 1));
+  constexpr std::size_t kChecksum = 22;
+  file[kChecksum] ^= std::byte{1};
+  file.resize(47);  // the first page
+  const auto vorbis = encoded({SF_FORMAT_OGG | SF_FORMAT_VORBIS, 16'000, 1}, tones(0.1, 16'000, 1));
+  file.insert(file.end(), vorbis.begin(), vorbis.begin() + 58);  // its first page
+  EXPECT_NE(refusal(file).find("damaged"), std::string::npos);
+}
+
 // Valid files of every kind, cut short, with bytes changed, and with pieces of one in another: a sound or an Error.
 TEST(Sound, TenThousandDamagedFiles) {
   std::mt19937 random(20);

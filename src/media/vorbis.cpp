@@ -1,9 +1,14 @@
 #include "media/vorbis.h"
 
 #define OV_EXCLUDE_STATIC_CALLBACKS  // NOLINT(cppcoreguidelines-macro-usage): vorbisfile.h would define unused ones
+#include <ogg/ogg.h>
 #include <vorbis/vorbisfile.h>
 
 #include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
 
 #include "base/error.h"
 #include "media/memory_file.h"
@@ -34,16 +39,28 @@ struct Vorbis {
   bool is_open = false;
 };
 
+// What the page at the beginning of an OGG file carries; nothing where that page is damaged.
+std::string first_page_body(std::span<const std::byte> file) {
+  constexpr std::size_t kMaxPageBytes = 65'307;
+  const std::span<const std::byte> beginning = file.first(std::min(file.size(), kMaxPageBytes));
+  ogg_sync_state sync{};
+  const std::unique_ptr<ogg_sync_state, decltype(&ogg_sync_clear)> clear(&sync, &ogg_sync_clear);
+  const auto size = static_cast<long>(beginning.size());
+  char* buffer = ogg_sync_buffer(&sync, size);
+  if (buffer == nullptr) throw std::bad_alloc();
+  std::copy(beginning.begin(), beginning.end(), reinterpret_cast<std::byte*>(buffer));
+  ogg_page page{};
+  if (ogg_sync_wrote(&sync, size) != 0 || ogg_sync_pageseek(&sync, &page) <= 0) return {};
+  return {reinterpret_cast<const char*>(page.body), static_cast<std::size_t>(page.body_len)};
+}
+
 }  // namespace
 
 bool is_ogg_vorbis(std::span<const std::byte> file) {
-  constexpr std::size_t kFirstPacket = 28;  // behind the head of a page of one segment
-  const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
-  if (!bytes.starts_with("OggS")) return false;
-  for (const std::string_view other : {"OpusHead", "\177FLAC"}) {
-    if (bytes.size() > kFirstPacket && bytes.substr(kFirstPacket).starts_with(other)) return false;
-  }
-  return true;
+  constexpr std::string_view kMagic = "OggS";
+  if (file.size() < kMagic.size() || std::memcmp(file.data(), kMagic.data(), kMagic.size()) != 0) return false;
+  const std::string body = first_page_body(file);
+  return !body.starts_with("OpusHead") && !body.starts_with("\177FLAC");
 }
 
 std::vector<float> decode_vorbis(std::span<const std::byte> file, std::string_view name, const SoundLimits& limits) {

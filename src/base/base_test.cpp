@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/float16.h"
 #include "base/json.h"
+#include "base/range_shares.h"
 #include "base/thread_pool.h"
 #include "base/unicode.h"
 
@@ -87,6 +88,37 @@ TEST(ThreadPool, RunsEveryIndexOnceWhateverTheThreads) {
       for (const auto& hit : hits) ASSERT_EQ(hit.load(), 1);
     }
   }
+}
+
+TEST(RangeShares, EveryIndexIsTakenOnceWhoeverTakes) {
+  for (const std::size_t workers : {1U, 2U, 5U}) {
+    for (const std::size_t n : {0U, 1U, 3U, 7U, 1000U}) {
+      ThreadPool pool(workers);
+      RangeShares shares(workers);
+      shares.deal(n);
+      std::vector<std::atomic<int>> taken(n);
+      // One share has nobody to work through it.
+      pool.parallel_for(std::max<std::size_t>(1, workers - 1), [&](std::size_t share, std::size_t) {
+        for (IndexRange range = shares.take(share); !range.empty(); range = shares.take(share)) {
+          for (std::size_t i = range.first; i < range.end; ++i) ++taken[i];
+        }
+      });
+      for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(taken[i], 1) << i << " of " << n << ", " << workers << " workers";
+    }
+  }
+}
+
+TEST(RangeShares, AShareIsWorkedThroughInOrder) {
+  RangeShares shares(2);
+  shares.deal(100);
+  std::size_t next = 50;
+  while (next < 100) {
+    const IndexRange range = shares.take(1);
+    ASSERT_EQ(range.first, next);
+    ASSERT_LT(range.first, range.end);
+    next = range.end;
+  }
+  EXPECT_EQ(shares.take(1).end, 50U);  // from the back of the other share
 }
 
 TEST(ThreadPool, WakesSleepingWorkers) {

@@ -14,11 +14,6 @@ namespace {
 constexpr std::size_t kColsI8 = 2048;
 constexpr std::size_t kColsF32 = kMaxUnpackCols;
 
-// Tasks a thread should find in a loop, so that one slow core does not hold up the rest. For a single row, whose time
-// is that of the memory, they are fewer: the first panel of a task has not been prefetched.
-constexpr std::size_t kTasksPerThread = 8;
-constexpr std::size_t kTasksPerThreadOfOneRow = 2;
-
 }  // namespace
 
 Matmul::Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType activations, FloatProduct floats)
@@ -26,7 +21,8 @@ Matmul::Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType acti
       pool_(pool),
       activations_(activations),
       is_by_pairs_(floats == FloatProduct::kByPairs && kernels.panel_gemm_pairs != nullptr),
-      workspaces_(pool.threads()) {
+      workspaces_(pool.threads()),
+      shares_(pool.threads()) {
   for (Workspace& w : workspaces_) {
     reserve(w.panel_f32, kColsF32 * kPanelRows);
     reserve(w.codes, kColsI8 * kPanelRows);
@@ -63,10 +59,13 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
   if (needs_codes) quantize(x);
   if (needs_pairs) split(x);
   plan(products);
-  pool_.parallel_for(tasks_.size(), [&](std::size_t i, std::size_t worker) {
-    const Task& task = tasks_[i];
-    for (std::size_t p = 0; p < task.panels; ++p) {
-      multiply_panel(x, products[task.product], task.first_panel + p, workspaces_[worker]);
+  pool_.parallel_for(pool_.threads(), [&](std::size_t share, std::size_t worker) {
+    for (IndexRange panels = shares_.take(share); !panels.empty(); panels = shares_.take(share)) {
+      for (std::size_t i = panels.first; i < panels.end; ++i) {
+        const auto after = std::ranges::upper_bound(first_panels_, i);
+        const auto product = static_cast<std::size_t>(after - first_panels_.begin()) - 1;
+        multiply_panel(x, products[product], i - first_panels_[product], workspaces_[worker]);
+      }
     }
   });
 }
@@ -105,24 +104,14 @@ void Matmul::split(MatView<const float> x) {
 }
 
 void Matmul::plan(std::span<const Product> products) {
-  const auto panel_count = [&](const WeightMatrix& weight) {
-    return (weight.rows + panel_rows(weight) - 1) / panel_rows(weight);
-  };
   std::size_t panels = 0;
+  first_panels_.clear();
   for (const Product& product : products) {
-    if (product.out.rows() != 0) panels += panel_count(product.weight);
+    first_panels_.push_back(panels);
+    const std::size_t rows = panel_rows(product.weight);
+    if (product.out.rows() != 0) panels += (product.weight.rows + rows - 1) / rows;
   }
-  const bool is_one_row = std::ranges::all_of(products, [](const Product& p) { return p.out.rows() <= 1; });
-  const std::size_t tasks = pool_.threads() * (is_one_row ? kTasksPerThreadOfOneRow : kTasksPerThread);
-  const std::size_t per_task = std::max<std::size_t>(1, (panels + tasks - 1) / tasks);
-  tasks_.clear();
-  for (std::size_t i = 0; i < products.size(); ++i) {
-    if (products[i].out.rows() == 0) continue;
-    const std::size_t count = panel_count(products[i].weight);
-    for (std::size_t first = 0; first < count; first += per_task) {
-      tasks_.push_back({i, first, std::min(per_task, count - first)});
-    }
-  }
+  shares_.deal(panels);
 }
 
 void Matmul::multiply_panel(MatView<const float> x, const Product& product, std::size_t panel,

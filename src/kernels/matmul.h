@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/range_shares.h"
 #include "base/thread_pool.h"
 #include "base/view.h"
 #include "kernels/kernel_table.h"
@@ -59,11 +60,6 @@ class Matmul {
   void set_observer(MatmulObserver observer) { observer_ = std::move(observer); }
 
  private:
-  struct Task {
-    std::size_t product = 0;
-    std::size_t first_panel = 0;
-    std::size_t panels = 0;
-  };
   // What a worker unpacks into.
   struct Workspace {
     AlignedBuffer<float> panel_f32;     // [kColsF32][16]
@@ -93,8 +89,9 @@ class Matmul {
   ThreadPool& pool_;
   ActivationType activations_;
   bool is_by_pairs_;
-  std::vector<Workspace> workspaces_;  // one a worker
-  std::vector<Task> tasks_;
+  std::vector<Workspace> workspaces_;      // one a worker
+  std::vector<std::size_t> first_panels_;  // of each product, among the panels of all
+  RangeShares shares_;                     // of the panels of all products
   MatmulObserver observer_;
 
   // The input at hand as codes; grown on demand.

@@ -1,0 +1,69 @@
+// RangeShares: the indices [0, n) cut into one contiguous share a worker, so that each streams through memory in
+// order, and yet none is idle while another has work left.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace carat {
+
+struct IndexRange {
+  std::size_t first = 0;
+  std::size_t end = 0;
+
+  bool empty() const { return first == end; }
+};
+
+// The owner of a share takes runs from its front, ever shorter ones, so that little is left to wait for at the end; who
+// has finished its own takes from the back of another's. Any number of threads may take at a time.
+class RangeShares {
+ public:
+  explicit RangeShares(std::size_t workers) : shares_(workers) {}
+
+  // Deals out [0, n), n < 2^32. Nobody may take meanwhile.
+  void deal(std::size_t n) {
+    for (std::size_t i = 0; i < shares_.size(); ++i) {
+      shares_[i].rest.store(pack(n * i / shares_.size(), n * (i + 1) / shares_.size()), std::memory_order_relaxed);
+    }
+  }
+
+  // Indices that nobody else gets: of this share while it has any, then of others. Empty: none are left anywhere.
+  IndexRange take(std::size_t share) {
+    const IndexRange own = take_from(shares_[share], true);
+    if (!own.empty()) return own;
+    for (std::size_t i = 1; i < shares_.size(); ++i) {
+      const IndexRange other = take_from(shares_[(share + i) % shares_.size()], false);
+      if (!other.empty()) return other;
+    }
+    return {};
+  }
+
+ private:
+  struct alignas(64) Share {
+    std::atomic<std::uint64_t> rest{0};  // first index in the upper half, end in the lower one
+  };
+
+  static std::uint64_t pack(std::size_t first, std::size_t end) { return std::uint64_t{first} << 32U | end; }
+
+  // A quarter of what is left, from the front or from the back.
+  static IndexRange take_from(Share& share, bool from_front) {
+    std::uint64_t rest = share.rest.load(std::memory_order_relaxed);
+    for (;;) {
+      const std::size_t first = rest >> 32U;
+      const std::size_t end = rest & 0xffffffffU;
+      if (first == end) return {};
+      const std::size_t count = std::max<std::size_t>(1, (end - first) / 4);
+      const std::uint64_t left = from_front ? pack(first + count, end) : pack(first, end - count);
+      if (share.rest.compare_exchange_weak(rest, left, std::memory_order_relaxed)) {
+        return from_front ? IndexRange{first, first + count} : IndexRange{end - count, end};
+      }
+    }
+  }
+
+  std::vector<Share> shares_;
+};
+
+}  // namespace carat

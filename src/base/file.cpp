@@ -34,7 +34,8 @@ File::File(const std::filesystem::path& path) : path_(path) {
   if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd_);
     fd_ = -1;
-    throw Error(ErrorKind::kBadFile, str(path.string(), ": not a regular file. Name a model file or folder."));
+    throw Error(ErrorKind::kBadFile,
+                str(path.string(), ": not a regular file, but a folder, a pipe or a device. Name a file."));
   }
   size_bytes_ = static_cast<std::uint64_t>(info.st_size);
   modified_ns_ = modified_ns(info);

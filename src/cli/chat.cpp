@@ -104,7 +104,8 @@ const std::vector<Chat::Command>& Chat::commands() {
       {"/regen", "", Completes::kNothing, "answer the last message again", &Chat::regenerate},
       {"/undo", "", Completes::kNothing, "forget the last message and its answer", &Chat::undo},
       {"/file", "FILE", Completes::kPaths, "send a text file along with the next message", &Chat::attach_file},
-      {"/image", "FILE [N]", Completes::kPaths, "send a picture along, of at most N soft tokens", &Chat::attach_image},
+      {"/image", "FILE [N|auto]", Completes::kPaths, "send a picture along, of at most N soft tokens",
+       &Chat::attach_image},
       {"/audio", "FILE", Completes::kPaths, "send a sound along", &Chat::attach_audio},
       {"/video", "FILE", Completes::kPaths, "send a film or a folder of pictures along", &Chat::attach_video},
       {"/copy", "", Completes::kNothing, "put the last answer into the clipboard", &Chat::copy},
@@ -418,8 +419,9 @@ void Chat::attach_image(const std::string& argument) {
   MediaFile file{MediaKind::kImage, argument};
   // A last word that is a budget is one.
   const std::size_t blank = argument.find_last_of(" \t");
-  if (blank != std::string::npos && argument.find_first_not_of("0123456789", blank + 1) == std::string::npos) {
-    file.budget = argument.substr(blank + 1);
+  const std::string last = blank == std::string::npos ? "" : argument.substr(blank + 1);
+  if (last == "auto" || (!last.empty() && last.find_first_not_of("0123456789") == std::string::npos)) {
+    file.budget = last;
     file.path = trimmed(argument.substr(0, blank));
   }
   attach_and_say(file);
@@ -447,6 +449,8 @@ std::size_t Chat::attach_medium(const MediaFile& file) {
   const json::array message{json::object{{"content", content_with_media("", {found})}}};
   std::size_t tokens = 0;
   for (const SharedSoftTokens& soft : responder_->load_media(message).soft) tokens += soft->count();
+  const std::string note = shrinking_note(responder_->session().model(), found);
+  if (!note.empty()) say(note);
   attached_media_.push_back(found);
   return tokens;
 }

@@ -10,6 +10,7 @@
 #include "cli/media_files.h"
 #include "cli/npy.h"
 #include "cli/options.h"
+#include "cli/terminal.h"
 #include "engine/compute_context.h"
 #include "media/audio.h"
 #include "media/image.h"
@@ -29,7 +30,8 @@ void run_encode(const EncodeMediaOptions& options) {
   if (options.media.files.size() != 1) throw UsageError("encode takes one --image or one --audio");
   const ComputeContext context(compute_options(options.compute));
   MediaStore store(Model::load(options.model, {.mmproj = options.media.mmproj}));
-  const SharedSoftTokens soft = load_medium(store, context.media_compute(), options.media.files.front());
+  const SharedSoftTokens soft =
+      load_medium(store, context.media_compute(), options.media.files.front(), SoundExtent::kFirstThirtySeconds);
   NpyWriter writer(options.out, soft->count(), soft->hidden());
   for (std::size_t row = 0; row < soft->count(); ++row) writer.append(soft->rows().row(row));
   writer.finish();
@@ -68,6 +70,9 @@ void run_hear(const HearOptions& options) {
   const LogMel mel = log_mel(pool, std::span(sound).first(std::min(sound.size(), kMaxSoundSamples)));
   if (mel.frames == 0)
     throw Error(ErrorKind::kBadInput, printable(options.audio, 4096) + ": is too short to be heard.");
+  write_stderr(str(sound.size() * 1000 / kSoundRate, " ms -> ", mel.frames, " frames of ", mel.all().cols(),
+                   " mel bins",
+                   sound.size() > kMaxSoundSamples ? ": the first 30 s, which is what a model hears at once\n" : "\n"));
   const std::vector<std::byte> png = encode_png(picture_of(mel));
   std::ofstream file(options.out, std::ios::binary);
   file.write(reinterpret_cast<const char*>(png.data()), static_cast<std::streamsize>(png.size()));

@@ -48,7 +48,9 @@ std::vector<MediaSpan> place_media(const ModelOptions& options, const Session& s
   if (options.media.files.empty()) return {};
   MediaStore store(session.shared_model());
   std::vector<SharedSoftTokens> media;
-  for (const MediaFile& file : options.media.files) media.push_back(load_medium(store, session.media_compute(), file));
+  for (const MediaFile& file : options.media.files) {
+    media.push_back(load_medium(store, session.media_compute(), file, SoundExtent::kFirstThirtySeconds));
+  }
   return fill_placeholders(ids, session.model().media_tokens(), media);
 }
 

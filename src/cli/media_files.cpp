@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "vision/image_encoder.h"
+#include "vision/picture_size.h"
 
 namespace carat {
 namespace {
@@ -37,6 +39,12 @@ std::optional<MediaFile> file_of(const json::value& part) {
   }
 }
 
+// Said here: a part without a path is no part of a message.
+void add_file(std::vector<MediaFile>& files, MediaKind kind, const std::string& path) {
+  if (path.empty()) throw CLI::ValidationError(str("--", name(kind)), "needs the name of a file");
+  files.push_back({kind, path});
+}
+
 }  // namespace
 
 void add_mmproj(CLI::App& verb, std::string& mmproj) {
@@ -50,7 +58,7 @@ void add_media_flags(CLI::App& verb, MediaFlags& flags) {
   // Called for every option as it is read: so the order between options is kept.
   std::vector<MediaFile>& files = flags.files;
   const auto add = [&files](MediaKind kind) {
-    return [&files, kind](const std::string& path) { files.push_back({kind, path}); };
+    return [&files, kind](const std::string& path) { add_file(files, kind, path); };
   };
   verb.add_option_function<std::string>("--image", add(MediaKind::kImage), "A picture; may be given again")
       ->trigger_on_parse()
@@ -69,7 +77,8 @@ void add_media_flags(CLI::App& verb, MediaFlags& flags) {
       ->trigger_on_parse()
       ->type_name("N")
       ->group(kGroup);
-  verb.add_option_function<std::string>("--audio", add(MediaKind::kAudio), "A sound of up to 30 s; may be given again")
+  verb.add_option_function<std::string>("--audio", add(MediaKind::kAudio),
+                                        "A sound of up to 10 minutes; may be given again")
       ->trigger_on_parse()
       ->type_name("FILE")
       ->group(kGroup);
@@ -84,10 +93,7 @@ void add_video_flags(CLI::App& verb, MediaFlags& flags) {
     return files.back();
   };
   verb.add_option_function<std::string>(
-          "--video",
-          [&files](const std::string& path) {
-            files.push_back({MediaKind::kVideo, path});
-          },
+          "--video", [&files](const std::string& path) { add_file(files, MediaKind::kVideo, path); },
           has_video_containers() ? "A film, an animated GIF or a folder of pictures; may be given again"
                                  : "An animated GIF or a folder of pictures; may be given again")
       ->trigger_on_parse()
@@ -125,10 +131,10 @@ std::vector<std::byte> read_media_file(const std::string& path) {
   }
 }
 
-SharedSoftTokens load_medium(MediaStore& store, const Compute& compute, const MediaFile& file) {
+SharedSoftTokens load_medium(MediaStore& store, const Compute& compute, const MediaFile& file, SoundExtent extent) {
   const std::vector<std::byte> bytes = read_media_file(file.path);
   const std::string where = printable(file.path, 4096);
-  if (file.kind == MediaKind::kAudio) return store.sound(compute, bytes, where);
+  if (file.kind == MediaKind::kAudio) return store.sound(compute, bytes, where, extent);
   return store.image(compute, bytes, parse_image_budget(file.budget), where);
 }
 
@@ -140,6 +146,18 @@ FilmTokens load_film(MediaStore& store, const Model& model, const Compute& compu
       is_folder ? sample_folder(file.path, file.sampling)
                 : sample_video(read_media_file(file.path), printable(file.path, 4096), file.sampling);
   return encode_film(store, model, compute, frames);
+}
+
+std::string shrinking_note(const Model& model, const MediaFile& file) {
+  if (file.kind != MediaKind::kImage) return {};
+  const ImageBudget budget = parse_image_budget(file.budget);
+  if (!budget || *budget == kImageBudgets.back()) return {};
+  const std::string where = printable(file.path, 4096);
+  const ImageSize own = decode_image(read_media_file(file.path), where).size;
+  const ImageSize seen = size_for_budget(own, *budget, model.require_vision().token_pixels());
+  if (2 * seen.width * seen.height >= own.width * own.height) return {};
+  return str(where, ": ", own.width, " x ", own.height, " pixels are seen as ", seen.width, " x ", seen.height,
+             "; a budget of ", kImageBudgets.back(), " soft tokens, or auto, keeps more of them.");
 }
 
 json::value content_with_media(const std::string& text, const std::vector<MediaFile>& files) {

@@ -40,9 +40,13 @@ void add_video_flags(CLI::App& verb, MediaFlags& flags);
 std::vector<std::byte> read_media_file(const std::string& path);
 
 // What the model sees or hears of a picture or a sound. Throws as MediaStore.
-SharedSoftTokens load_medium(MediaStore& store, const Compute& compute, const MediaFile& file);
+SharedSoftTokens load_medium(MediaStore& store, const Compute& compute, const MediaFile& file,
+                             SoundExtent extent = SoundExtent::kWhole);
 // The same of a film: a file, or a folder of pictures.
 FilmTokens load_film(MediaStore& store, const Model& model, const Compute& compute, const MediaFile& file);
+// For a person: that a picture loses more than half of its pixels at its budget, and what keeps more of them. Empty
+// where it doesn't, where no budget keeps more, and for sounds and films. Throws as MediaStore.
+std::string shrinking_note(const Model& model, const MediaFile& file);
 
 // The content of a message with media, for a template and for /save: pictures before the text, sounds after it, as the
 // models want it, each group in its order. A part for a file is {"type", "path", "budget"}.

@@ -89,6 +89,10 @@ void answer_once(Responder& responder, const RunOptions& options, const std::str
     json::array messages;
     if (!options.system.empty()) messages.push_back({{"role", "system"}, {"content", options.system}});
     messages.push_back({{"role", "user"}, {"content", content_with_media(prompt, options.media.files)}});
+    for (const MediaFile& file : options.media.files) {
+      const std::string note = shrinking_note(responder.session().model(), file);
+      if (!note.empty()) write_stderr(str("carat: ", note, "\n"));
+    }
     const LoadedMedia media = responder.load_media(messages);
     const ReplyOptions how{.thinks = options.think == "on", .form = {.content = format}};
     reply = tools == nullptr ? responder.reply(messages, media, how, options.answer, sink)

@@ -1,15 +1,36 @@
 #include "engine/media_store.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "audio/audio_encoder.h"
+#include "audio/config.h"
 #include "base/error.h"
 #include "media/audio.h"
 #include "media/resize_image.h"
+#include "media/speech_pieces.h"
 #include "vision/image_encoder.h"
 #include "vision/picture_size.h"
 
 namespace carat {
+
+namespace {
+
+// The rows of all, one behind the other. pieces is not empty.
+SoftTokens joined(std::vector<SoftTokens> pieces) {
+  if (pieces.size() == 1) return std::move(pieces.front());
+  std::size_t count = 0;
+  for (const SoftTokens& piece : pieces) count += piece.count();
+  SoftTokens all(pieces.front().kind(), count, pieces.front().hidden());
+  float* out = all.rows().data();
+  for (const SoftTokens& piece : pieces) {
+    out = std::copy_n(piece.rows().data(), piece.count() * piece.hidden(), out);
+  }
+  return all;
+}
+
+}  // namespace
 
 ImageBudget parse_image_budget(std::string_view text) {
   if (text == "auto") return std::nullopt;
@@ -37,9 +58,22 @@ SharedSoftTokens MediaStore::image(const Compute& compute, std::span<const std::
                         [&] { return encoder.encode(compute, prepare_image(file, budget, where), kind, nullptr); });
 }
 
-SharedSoftTokens MediaStore::sound(const Compute& compute, std::span<const std::byte> file, const std::string& where) {
+SharedSoftTokens MediaStore::sound(const Compute& compute, std::span<const std::byte> file, const std::string& where,
+                                   SoundExtent extent) {
   const AudioEncoder& encoder = model_->require_audio();
-  return find_or_encode("sound\n", file, [&] { return encoder.encode(compute, decode_sound(file, where), nullptr); });
+  if (extent == SoundExtent::kFirstThirtySeconds) {
+    return find_or_encode("30 s of sound\n", file,
+                          [&] { return encoder.encode(compute, decode_sound(file, where), nullptr); });
+  }
+  return find_or_encode("sound\n", file, [&] {
+    const std::vector<float> samples = decode_sound(file, where, {.max_seconds = kMaxPromptSeconds});
+    std::vector<SoftTokens> pieces;
+    for (const SoundPiece& piece : cut_at_silences(samples, kMaxSoundSamples)) {
+      pieces.push_back(
+          encoder.encode(compute, std::span(samples).subspan(piece.begin, piece.end - piece.begin), nullptr));
+    }
+    return joined(std::move(pieces));
+  });
 }
 
 SharedSoftTokens MediaStore::find(std::string_view key) {

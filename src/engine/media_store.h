@@ -25,6 +25,12 @@ using ImageBudget = std::optional<std::size_t>;
 // "70", "140", "280", "560", "1120" or "auto". Throws Error(kBadInput) for anything else.
 ImageBudget parse_image_budget(std::string_view text);
 
+// How much is heard of a sound that lasts longer than the 30 s that a model hears at once: all of it, up to
+// kMaxPromptSeconds, in pieces cut at silences whose tokens stand one behind the other; or as much as the reference
+// hears.
+enum class SoundExtent { kWhole, kFirstThirtySeconds };
+inline constexpr std::size_t kMaxPromptSeconds = 600;  // 15,000 soft tokens
+
 // Keeps the soft tokens that were used last, with the bytes they came from: contents are the same only where all their
 // bytes are, so that no other content can ever stand in for one. Any thread may ask; encoding is the caller's, with its
 // Compute, which one thread at a time uses.
@@ -40,8 +46,10 @@ class MediaStore {
   SharedSoftTokens image(const Compute& compute, std::span<const std::byte> file, ImageBudget budget,
                          const std::string& where, MediaKind kind = MediaKind::kImage);
 
-  // The soft tokens of a sound of at most 30 s. file: as decode_sound takes it. Throws as image().
-  SharedSoftTokens sound(const Compute& compute, std::span<const std::byte> file, const std::string& where);
+  // The soft tokens of a sound. file: as decode_sound takes it. Throws as image(), and for a sound beyond the extent's
+  // limit.
+  SharedSoftTokens sound(const Compute& compute, std::span<const std::byte> file, const std::string& where,
+                         SoundExtent extent = SoundExtent::kWhole);
 
   // The picture as the model gets it: decoded and resized. Not kept. Throws as image().
   RgbImage prepare_image(std::span<const std::byte> file, ImageBudget budget, const std::string& where) const;

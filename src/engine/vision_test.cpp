@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 
 #include "base/golden.h"
@@ -311,6 +312,30 @@ TEST_P(GoldenPrompts, PictureAndSoundForASmallModel) {
 INSTANTIATE_TEST_SUITE_P(Ways, GoldenPrompts, testing::ValuesIn(kBothWays), [](const auto& parameter) {
   return parameter.param == ActivationType::kF32 ? "InOrder" : "ByPairs";
 });
+
+// The reference has two masks for this model: that of its forward(), with which it generates and carat too, and the
+// larger models' rule for static caches: later tokens of a picture on sliding layers only, within the window. The case
+// holds both; its decoder by itself, as that of a larger model, keeps the second.
+TEST(GoldenUnified, UnderTheMaskOfLargerModels) {
+  PictureCase c("unified", "unified", {"image.resized.png"});
+  c.add("short.wav", MediaKind::kAudio);
+
+  const fs::path copy = fs::temp_directory_path() / str("carat_unified_", ::getpid());
+  const fs::path source = golden_case("unified") / "model";
+  fs::create_directories(copy);
+  fs::create_symlink(source / "model.safetensors", copy / "model.safetensors");
+  json::value config = parse_json_file(source / "config.json");
+  config.as_object()["model_type"] = "gemma4";
+  config.as_object().erase("vision_config");
+  config.as_object().erase("audio_config");
+  std::ofstream(copy / "config.json") << json::serialize(config);
+  c.model = Model::load(copy);
+  fs::remove_all(copy);
+  EXPECT_EQ(c.model->config().decoder.image_attention, ImageAttention::kWindowed);
+  Session session = c.session();
+  EXPECT_EQ(golden::mismatch(all_logits(session, c.ids, c.spans()), c.expected.floats("logits_sliding_only"), kLogits),
+            "");
+}
 
 // A text model's GGUF and the projector's beside it, as llama.cpp's converter writes them.
 struct GgufPair {

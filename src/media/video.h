@@ -46,7 +46,8 @@ bool has_video_containers();
 std::vector<VideoFrame> sample_video(std::span<const std::byte> file, const std::string& where,
                                      const FrameSampling& sampling, const VideoLimits& limits = {});
 
-// The same of a folder of pictures, in the order of their names, a second apart.
+// The same of the pictures in a folder, by their names' endings, in the order of their names (2 before 10), a second
+// apart; other files are passed over.
 std::vector<VideoFrame> sample_folder(const std::filesystem::path& folder, const FrameSampling& sampling,
                                       const VideoLimits& limits = {});
 

@@ -40,6 +40,8 @@ TEST(Video, SamplesTheFramesThatTheReferenceDoes) {
   EXPECT_EQ(sampled_frames(100, 25, {.fps = 1}), (std::vector<std::size_t>{0, 25, 50, 75}));
   EXPECT_EQ(sampled_frames(1000, 25, {.fps = 1, .max_frames = 4}), (std::vector<std::size_t>{0, 250, 500, 750}));
   EXPECT_EQ(sampled_frames(10, 25, {.fps = 0.01}), (std::vector<std::size_t>{0}));
+  // Seven steps of 122 / 14 frames are 61 frames, not a little less.
+  EXPECT_EQ(sampled_frames(122, 25, {.max_frames = 14})[7], 61U);
   EXPECT_EQ(timestamp_text(6125), "102:05");
 }
 
@@ -138,9 +140,14 @@ TEST(Video, AFolderOfPictures) {
     const std::string name = str("frame", i, ".png");
     fs::copy_file(folder / name, copy / name, fs::copy_options::overwrite_existing);
   }
+  // People count frames without zeros in front, and keep other files beside them.
+  fs::rename(copy / "frame4.png", copy / "frame10.PNG");
+  std::ofstream(copy / "notes.txt") << "no picture";
+  std::ofstream(copy / ".hidden.png") << "no picture";
   const std::vector<VideoFrame> frames = sample_folder(copy, {});
   ASSERT_EQ(frames.size(), 5U);
   EXPECT_EQ(frames[2].image.pixels, decode_image(read_image_file(folder / "frame2.png"), "f").pixels);
+  EXPECT_EQ(frames[4].image.pixels, decode_image(read_image_file(folder / "frame4.png"), "f").pixels);
   EXPECT_DOUBLE_EQ(frames[4].seconds, 4);
   EXPECT_EQ(sample_folder(copy, {.max_frames = 2}).size(), 2U);
   fs::remove_all(copy);

@@ -293,6 +293,7 @@ def test_media_go_with_the_next_message(terminal, media_model, tmp_path):
     assert [part["type"] for part in parts] == ["image", "text", "audio"] and parts[0]["budget"] == "70"
     assert "carat: " in chat.say("/image ~/broken.png")
     assert "carat: " in chat.say("/video ~/none.mp4")
+    assert "(130 tokens) goes with" in chat.say("/image ~/my picture.png auto")
 
     chat.say("/clear")
     answer = chat.say(f"what is in '~/my picture.png' and {str(tmp_path)}/my\\ picture.png, file://{tmp_path}/short.wav?")

@@ -7,11 +7,13 @@ import wave
 
 import numpy
 import pytest
+from PIL import Image
 
 from conftest import CARAT, GOLDEN, TESTS, WAYS, output_of, read_safetensors, run_carat, saying
 
 SHORT = GOLDEN / "media" / "audio" / "short.wav"
 MEDIUM = GOLDEN / "media" / "audio" / "medium.wav"
+IMAGES = GOLDEN / "media" / "images"
 E_MODEL = GOLDEN / "vision-e" / "model"
 HELLO = 9259
 
@@ -100,6 +102,78 @@ def test_run_with_a_film(media_model, tmp_path):
     assert done.returncode == 2 and "--fps" in done.stderr
 
 
+def frames_seen(model, *film):
+    """How many pictures of a film are in the prompt: 63 soft tokens of a frame of 4 to 3 between two marks, each behind
+    a blank and a time, of which all digits are tokens; the rest of the prompt is shorter than a frame."""
+    ask = ["run", model, "What happens?", "--max-tokens", 1, *saying(HELLO), "--json"]
+    return json.loads(output_of(*ask, "--video", *film))["prompt_tokens"] // (63 + 2 + 6)
+
+
+def test_frames_of_an_animated_gif(media_model, tmp_path):
+    frames = [Image.new("RGB", (64, 48), (20 * i, 0, 0)) for i in range(12)]
+    film = tmp_path / "film.gif"
+    frames[0].save(film, save_all=True, append_images=frames[1:], duration=250)  # 3 s
+    assert frames_seen(media_model, film) == 12
+    assert frames_seen(media_model, film, "--fps", 2) == 6
+    assert frames_seen(media_model, film, "--fps", 2, "--max-frames", 4) == 4
+    done = run_carat("run", media_model, "Hi", "--video", film, "--fps", 0)
+    assert done.returncode == 2 and "--fps" in done.stderr
+    done = run_carat("run", media_model, "Hi", "--video", film, "--max-frames", 0)
+    assert done.returncode == 2 and "--max-frames" in done.stderr
+
+
+def test_frames_of_a_folder(media_model, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    film = ["run", media_model, "Hi", "--video", tmp_path]
+    assert "holds no pictures" in run_carat(*film).stderr
+    for i in range(1, 12):
+        Image.new("RGB", (64, 48), (20 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    assert frames_seen(media_model, tmp_path) == 11
+    assert frames_seen(media_model, tmp_path, "--fps", 0.5) == 5
+    (tmp_path / "7.png").write_text("no picture")
+    done = run_carat(*film)
+    assert done.returncode == 4 and "7.png" in done.stderr
+
+
+def test_what_a_model_lacks(chat_model, tmp_path):
+    """An instruction model without towers says so, whatever comes."""
+    Image.new("RGB", (64, 48)).save(tmp_path / "1.png")
+    for medium, lacks in [(["--image", tmp_path / "1.png"], "can't see"), (["--video", tmp_path], "can't see"),
+                          (["--audio", SHORT], "can't hear")]:
+        done = run_carat("run", chat_model, "Hi", *medium)
+        assert done.returncode == 1 and lacks in done.stderr and "--mmproj" in done.stderr
+        assert done.stdout == ""
+    for flag in ("--image", "--video", "--audio"):
+        done = run_carat("run", chat_model, "Hi", flag, "")
+        assert done.returncode == 2 and f"{flag}: needs the name of a file" in done.stderr
+
+
+def test_pictures_that_are_made_much_smaller(media_model, tmp_path):
+    Image.new("RGB", (2400, 1800)).save(tmp_path / "large.png")
+    ask = ["run", media_model, "Hi", *saying(HELLO), "--max-tokens", 1, "--image", tmp_path / "large.png"]
+    done = run_carat(*ask, "--budget", 70)
+    assert done.stdout == "Hello\n" and "2400 x 1800 pixels are seen as 432 x 336" in done.stderr
+    ask[-1] = IMAGES / "tiny.png"
+    assert run_carat(*ask, "--budget", 70).stderr == ""
+
+
+def test_a_sound_of_more_than_thirty_seconds(media_model, tmp_path):
+    """In a prompt all of it is heard, in pieces; by `debug`, as much as the reference hears."""
+    recording = write_wav(tmp_path / "long.wav", 40)
+    ask = ["run", media_model, "Hi", *saying(HELLO), "--max-tokens", 1, "--json"]
+    alone = json.loads(output_of(*ask))["prompt_tokens"]
+    heard = json.loads(output_of(*ask, "--audio", recording))["prompt_tokens"] - alone - 2
+    assert 1000 <= heard <= 1001
+    out = tmp_path / "soft.npy"
+    output_of("debug", "encode", media_model, "--audio", recording, "--out", out)
+    assert len(numpy.load(out)) == 750
+    done = run_carat("debug", "hear", media_model, "--audio", recording, "--out", tmp_path / "mel.png")
+    assert done.stderr.startswith("40000 ms -> 2999 frames of 128 mel bins") and "the first 30 s" in done.stderr
+    endless = write_wav(tmp_path / "endless.wav", 601, rate=4000)
+    done = run_carat(*ask, "--audio", endless)
+    assert done.returncode == 4 and "lasts 10 minutes, the limit is 10" in done.stderr
+
+
 def test_transcribe_a_long_recording(media_model, tmp_path):
     recording = write_wav(tmp_path / "long.wav", 40)
     transcript = json.loads(output_of("transcribe", media_model, recording, "--format", "json", "--language", "de"))
@@ -128,6 +202,15 @@ def test_transcribe_from_a_pipe(media_model, tmp_path):
     assert run_carat("transcribe", media_model, "-", stdin=wav).stdout.decode() == expected
     raw = run_carat("transcribe", media_model, "-", "--raw", "s16le", "--rate", 8000, stdin=wav[44:])
     assert raw.returncode == 0 and raw.stdout.decode() == expected
+    samples = numpy.frombuffer(wav[44:], "<i2")
+    both = ["--rate", 8000, "--channels", 2, "--format", "json"]
+    stereo = (samples / 32768).astype("<f4").repeat(2).tobytes()
+    raw = run_carat("transcribe", media_model, "-", "--raw", "f32le", *both, stdin=stereo)
+    assert raw.returncode == 0, raw.stderr
+    transcript = json.loads(raw.stdout)
+    assert transcript["duration"] == 1.5 and transcript["text"] + "\n" == expected
+    none = run_carat("transcribe", media_model, "-", "--raw", "s16le", stdin=wav[44:45])
+    assert none.returncode == 4 and b"holds no sound" in none.stderr
 
 
 def test_transcribe_a_microphone(media_model, tmp_path):

@@ -143,9 +143,15 @@ void define_commands(CLI::App& root, Action& action) {
   define_list(root, action);
   define_rm(root, action);
   define_cp(root, action);
+  define_prune(root, action);
+  define_ps(root, action);
+  define_stop(root, action);
+  define_tokenize(root, action);
+  define_embed(root, action);
   define_imatrix(root, action);
   define_plan(root, action);
   define_verify(root, action);
+  define_doctor(root, action);
   define_debug(root, action);
   define_completion(root, action);
   define_man(root, action);

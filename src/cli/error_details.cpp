@@ -21,7 +21,7 @@ std::string_view path_in_tree(std::string_view path) {
 
 std::string error_details(const Error& error) {
   return str("  origin    ", path_in_tree(error.origin().file_name()), ":", error.origin().line(), ", ",
-             error.origin().function_name(), "\n  exit code ", exit_code(error.kind()), "\n  carat     ", version(),
+             error.origin().function_name(), "\n  exit code ", exit_code(error), "\n  carat     ", version(),
              ", compiled by ", __VERSION__, "\n  machine   ", std::thread::hardware_concurrency(), " threads; ",
              available_memory() >> 20, " MiB of memory left; kernels: ", kernel_names());
 }

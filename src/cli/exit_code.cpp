@@ -2,8 +2,9 @@
 
 namespace carat {
 
-int exit_code(ErrorKind kind) {
-  switch (kind) {
+int exit_code(const Error& error) {
+  if (dynamic_cast<const NoServerError*>(&error) != nullptr) return kExitServerUnreachable;
+  switch (error.kind()) {
     case ErrorKind::kBadInput:
       return kExitBadInput;
     case ErrorKind::kBadFile:

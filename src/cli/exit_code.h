@@ -39,6 +39,12 @@ inline constexpr ExitCodeInfo kExitCodes[] = {
     {kExitSignalBase + 15, "terminated (SIGTERM)"},
 };
 
-int exit_code(ErrorKind kind);
+// No carat server answers where one was expected.
+class NoServerError : public Error {
+ public:
+  explicit NoServerError(const std::string& message) : Error(ErrorKind::kNetwork, message) {}
+};
+
+int exit_code(const Error& error);
 
 }  // namespace carat

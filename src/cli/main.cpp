@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
   } catch (const carat::UsageError& error) {
     return fail(carat::kExitUsage, error.what());
   } catch (const carat::Error& error) {
-    return fail(carat::exit_code(error.kind()), error.what());
+    return fail(carat::exit_code(error), error.what());
   } catch (const std::bad_alloc&) {
     return fail(carat::kExitOutOfMemory, "out of memory. Try a shorter context (--ctx) or a smaller model.");
   } catch (const std::exception& error) {

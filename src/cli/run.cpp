@@ -151,6 +151,7 @@ void define_run(CLI::App& root, Action& action) {
   auto options = std::make_shared<RunOptions>();
   CLI::App& verb = add_verb(root, "run", "Answer a prompt, or chat when there is none",
                             "carat run model.gguf \"Why is the sky blue?\"");
+  verb.alias("chat");
   add_model(verb, options->model);
   verb.add_option("PROMPT", options->prompt, "The prompt; text from a pipe is put behind it")->type_name("TEXT");
   verb.add_option("--system", options->system, "The system message")->type_name("TEXT");

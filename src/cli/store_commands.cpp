@@ -1,4 +1,4 @@
-// `carat pull`, `list`, `rm` and `cp`: the models on this machine.
+// `carat pull`, `list`, `rm`, `cp` and `prune`: the models on this machine.
 #include <algorithm>
 #include <ctime>
 #include <iomanip>
@@ -13,6 +13,7 @@
 #include "cli/terminal.h"
 #include "store/catalogue.h"
 #include "store/model_store.h"
+#include "store/prune.h"
 
 namespace carat {
 namespace {
@@ -152,6 +153,22 @@ void define_cp(CLI::App& root, Action& action) {
   verb.add_option("NAME", names->from, "The model: a name, a reference or a path")->required()->type_name("NAME");
   verb.add_option("NEW", names->to, "The new name")->required()->type_name("NAME");
   set_action(verb, action, names, [](const Names& both) { copy_model(both.from, both.to); });
+}
+
+void define_prune(CLI::App& root, Action& action) {
+  auto is_dry = std::make_shared<bool>(false);
+  CLI::App& verb = add_verb(root, "prune", "Remove what given-up pulls and changed models have left in the store",
+                            "carat prune --dry-run");
+  verb.add_flag("--dry-run", *is_dry, "Only say what would be removed");
+  set_action(verb, action, is_dry, [](bool dry) {
+    std::uint64_t freed = 0;
+    for (const Leftover& leftover : find_leftovers()) {
+      freed += dry ? leftover.bytes : remove_leftover(leftover);
+      write_stdout(str(leftover.path.string(), "  ", bytes_text(leftover.bytes),
+                       leftover.is_partial ? "  half a download" : "  of no model", "\n"));
+    }
+    write_stderr(str(dry ? "would free " : "freed ", bytes_text(freed), "\n"));
+  });
 }
 
 }  // namespace carat

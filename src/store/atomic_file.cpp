@@ -72,6 +72,14 @@ bool FileLock::try_lock() const {
   return false;
 }
 
+bool FileLock::is_held(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool is_free = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+  ::close(fd);
+  return !is_free;
+}
+
 FileLock::~FileLock() {
   ::close(fd_);
 }

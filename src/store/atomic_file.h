@@ -17,14 +17,18 @@ void sync_folder(const std::filesystem::path& folder) noexcept;
 class FileLock {
  public:
   template <typename Poll>
-  FileLock(const std::filesystem::path& path, const Poll& poll) : fd_(open_lock(path)) {
+  FileLock(const std::filesystem::path& path, const Poll& poll) : FileLock(path) {
     while (!try_lock()) poll();
   }
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
   ~FileLock();
 
+  // Whether somebody holds it just now. A lock that was never taken is not made.
+  static bool is_held(const std::filesystem::path& path);
+
  private:
+  explicit FileLock(const std::filesystem::path& path) : fd_(open_lock(path)) {}  // not locked yet
   static int open_lock(const std::filesystem::path& path);
   // Waits a moment where it is taken.
   bool try_lock() const;

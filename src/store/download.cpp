@@ -263,7 +263,7 @@ class Download {
       const bool is_whole_file = size == file_.size_bytes && have == 0;
       if (!is_whole_file) ranged.range = {first + have, first + size - 1};
       const std::string expected = str("bytes ", first + have, "-", first + size - 1, "/", file_.size_bytes);
-      const HttpResponse response = client.get(
+      const HttpResponse response = client.perform(
           ranged,
           [&](const HttpResponse& head, std::span<const std::byte> data) {
             if (head.status == 200 && !is_whole_file) {
@@ -299,7 +299,7 @@ class Download {
       HttpClient client;
       with_retries([&] {
         std::uint64_t have = 0;
-        const HttpResponse response = client.get(
+        const HttpResponse response = client.perform(
             request(),
             [&](const HttpResponse& head, std::span<const std::byte> data) {
               if (head.status != 200) return true;

@@ -22,7 +22,10 @@ void start_curl() {
 struct Origin {
   std::string scheme, host, port;
   bool operator==(const Origin&) const = default;
-  bool is_loopback() const { return host == "localhost" || host.starts_with("127.") || host == "[::1]"; }
+  bool is_loopback() const {
+    const bool is_numeric = host.find_first_not_of("0123456789.") == std::string::npos;
+    return host == "localhost" || (is_numeric && host.starts_with("127.")) || host == "[::1]";
+  }
 };
 
 std::string url_part(CURLU* url, CURLUPart part, unsigned flags) {
@@ -43,6 +46,20 @@ Origin origin_of(const std::string& url) {
   curl_url_cleanup(handle);
   return origin;
 }
+
+// Lines of a request's head, as libcurl takes them.
+class HeaderList {
+ public:
+  HeaderList() = default;
+  HeaderList(const HeaderList&) = delete;
+  HeaderList& operator=(const HeaderList&) = delete;
+  ~HeaderList() { curl_slist_free_all(list_); }
+  void append(const std::string& line) { list_ = curl_slist_append(list_, line.c_str()); }
+  curl_slist* get() const { return list_; }
+
+ private:
+  curl_slist* list_ = nullptr;
+};
 
 // Without what may be a secret: signed URLs carry one behind the question mark.
 std::string shown(const std::string& url) {
@@ -119,9 +136,9 @@ HttpClient::~HttpClient() {
   curl_easy_cleanup(transfer_->curl);
 }
 
-HttpResponse HttpClient::get(const HttpRequest& request,
-                             const std::function<bool(const HttpResponse&, std::span<const std::byte>)>& on_data,
-                             const std::function<bool()>& should_stop) {
+HttpResponse HttpClient::perform(const HttpRequest& request,
+                                 const std::function<bool(const HttpResponse&, std::span<const std::byte>)>& on_data,
+                                 const std::function<bool()>& should_stop) {
   Transfer& t = *transfer_;
   const Origin home = origin_of(request.url);
   const bool may_authenticate = home.scheme == "https" || home.is_loopback();
@@ -138,9 +155,8 @@ HttpResponse HttpClient::get(const HttpRequest& request,
     t.is_refused = false;
     t.failure = nullptr;
     t.error[0] = '\0';
-    curl_slist* headers = nullptr;
-    for (const std::string& header : request.headers) headers = curl_slist_append(headers, header.c_str());
-    const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers_owner(headers, curl_slist_free_all);
+    HeaderList headers;
+    for (const std::string& header : request.headers) headers.append(header);
     curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
@@ -157,7 +173,13 @@ HttpResponse HttpClient::get(const HttpRequest& request,
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, Transfer::progress);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &t);
-    if (headers != nullptr) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    if (request.json_body) {
+      headers.append("Content-Type: application/json");
+      curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.json_body->size()));
+      curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.json_body->c_str());
+    }
+    if (headers.get() != nullptr) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+    if (origin.is_loopback()) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     // NOLINTBEGIN(concurrency-mt-unsafe): nothing here sets variables
     if (const char* file = std::getenv("SSL_CERT_FILE")) curl_easy_setopt(curl, CURLOPT_CAINFO, file);
     if (const char* folder = std::getenv("SSL_CERT_DIR")) curl_easy_setopt(curl, CURLOPT_CAPATH, folder);
@@ -206,7 +228,7 @@ HttpResponse HttpClient::get(const HttpRequest& request,
 std::string HttpClient::get_text(const HttpRequest& request, std::size_t max_bytes,
                                  const std::function<bool()>& should_stop) {
   std::string text;
-  const HttpResponse response = get(
+  const HttpResponse response = perform(
       request,
       [&](const HttpResponse&, std::span<const std::byte> data) {
         if (data.size() > max_bytes - text.size()) return false;

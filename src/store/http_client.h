@@ -1,5 +1,5 @@
 // HttpClient: requests by libcurl, with redirects followed by rules of our own. Proxies as in the environment
-// (HTTPS_PROXY, NO_PROXY), certificates as SSL_CERT_FILE and SSL_CERT_DIR say.
+// (HTTPS_PROXY, NO_PROXY; none to this machine's own servers), certificates as SSL_CERT_FILE and SSL_CERT_DIR say.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +36,7 @@ struct HttpRequest {
   std::string user_password{};  // "user:password": Authorization: Basic
   std::vector<std::string> headers{};
   std::optional<std::pair<std::uint64_t, std::uint64_t>> range{};  // first and last byte
+  std::optional<std::string> json_body{};                          // sent as POST
   long low_speed_seconds = 30;  // gives up when fewer than 1,000 bytes a second come for so long
 };
 
@@ -53,12 +54,13 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // Hands the body of the final response out in pieces, together with its head; on_data returning false ends the
-  // transfer, which then throws NetworkError. should_stop, if given, is asked several times a second: true ends it too.
-  // Any status is a response. Throws NetworkError; redirects beyond five and to anything but HTTP are errors.
-  HttpResponse get(const HttpRequest& request,
-                   const std::function<bool(const HttpResponse&, std::span<const std::byte>)>& on_data,
-                   const std::function<bool()>& should_stop = {});
+  // GET, or POST where there is a body. Hands the body of the final response out in pieces, together with its head;
+  // on_data returning false ends the transfer, which then throws NetworkError. should_stop, if given, is asked several
+  // times a second: true ends it too. Any status is a response. Throws NetworkError; redirects beyond five and to
+  // anything but HTTP are errors.
+  HttpResponse perform(const HttpRequest& request,
+                       const std::function<bool(const HttpResponse&, std::span<const std::byte>)>& on_data,
+                       const std::function<bool()>& should_stop = {});
 
   // A body of at most max_bytes as text. Throws NetworkError for a status other than 200, worded for people.
   std::string get_text(const HttpRequest& request, std::size_t max_bytes,

@@ -127,6 +127,12 @@ std::vector<std::string> Repository::revisions() const {
   return names;
 }
 
+std::set<std::string> Repository::linked_blobs() const {
+  std::set<std::string> names;
+  for_each_file(folder() / "snapshots", [&](const fs::path& path) { names.insert(linked_blob(path)); });
+  return names;
+}
+
 void Repository::link(const std::string& commit, const std::string& file, const std::string& blob_name) const {
   const fs::path path = snapshot(commit) / file;
   std::error_code error;

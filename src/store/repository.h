@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ class Repository {
   std::vector<std::string> files(const std::string& commit) const;
   // Refs that lead to a snapshot.
   std::vector<std::string> revisions() const;
+
+  // Names of the blobs that any snapshot leads to.
+  std::set<std::string> linked_blobs() const;
 
   // Links a file of a snapshot to a blob, replacing what was there.
   void link(const std::string& commit, const std::string& file, const std::string& blob) const;

@@ -15,7 +15,7 @@ from conftest import CARAT, GOLDEN, TESTS, json_lines, output_of, run_carat, say
 DENSE = GOLDEN / "text-dense" / "model"
 HELLO = 9259  # the token "Hello"
 VERBS = ["run", "serve", "show", "perplexity", "transcribe", "bench", "convert", "quantize", "pull", "list", "rm",
-         "cp", "imatrix", "plan", "verify", "debug", "completion", "man", "help", "version"]
+         "cp", "prune", "ps", "stop", "tokenize", "embed", "doctor", "imatrix", "plan", "verify", "debug", "completion", "man", "help", "version"]
 
 
 def damaged(tmp_path, name, content):
@@ -64,6 +64,35 @@ def test_exit_codes(code, arguments):
         assert done.stderr.startswith("carat: ")
         for jargon in ("errno", "std::", "exception", "what()", "terminate", "CLI::"):
             assert jargon not in done.stderr
+
+
+def test_tokenize(tokenizer):
+    assert output_of("tokenize", tokenizer, "Hello <eos>").split() == ["9259", "236743", "1"]
+    assert output_of("tokenize", tokenizer, "Hello", "--bos").split() == ["2", "9259"]
+    assert "1" not in output_of("tokenize", tokenizer, "<eos>", "--plain").split()
+    assert run_carat("tokenize", tokenizer, "--pieces", stdin="Hello").stdout.split() == ["9259", "Hello"]
+    assert json.loads(output_of("tokenize", tokenizer, "Hello", "--json")) == {"ids": [9259], "pieces": ["Hello"]}
+
+
+def test_embed(chat_model, tmp_path):
+    bread = json.loads(output_of("embed", chat_model, "Bread"))
+    assert sum(x * x for x in bread) == pytest.approx(1, abs=1e-3)
+    assert json.loads(run_carat("embed", chat_model, stdin="Bread").stdout) == bread
+    (tmp_path / "texts").write_text('{"text": "Bread"}\n{"text": "Stone"}\n')
+    lines = [json.loads(line) for line in output_of("embed", chat_model, "--jsonl", tmp_path / "texts").splitlines()]
+    assert lines[0]["embedding"] == bread and lines[1]["embedding"] != bread
+    assert run_carat("embed", chat_model, stdin=b"\xff").returncode == 4
+
+
+def test_no_server(tmp_path):
+    for verb in (["ps"], ["stop", "model"]):
+        done = run_carat(*verb, "--url", "http://127.0.0.1:1")
+        assert done.returncode == 8 and "carat serve" in done.stderr
+
+
+def test_chat_is_run(chat_model):
+    assert output_of("chat", "--help") == output_of("run", "--help")
+    assert run_carat("chat", chat_model, "Hi", "--max-tokens", 1).returncode == 0
 
 
 @pytest.mark.parametrize("typed, meant", [

@@ -1,6 +1,7 @@
 """A server over the models of this machine's store: found by name, pulled, loaded when asked for, deleted."""
 
 import importlib.util
+import json
 import os
 import sys
 import time
@@ -57,7 +58,13 @@ def test_models_come_and_go(server, tmp_path):
     for name in NAMES:
         assert client.chat(name, **ask).done
         assert [m.model for m in client.ps().models] == [name]
-    client.chat(NAMES[1], keep_alive=0, **ask)
+    listed = json.loads(cli.output_of("ps", "--url", server.url, "--json"))
+    assert [(m["name"], m["context_length"]) for m in listed] == [(NAMES[1], 512)]
+    assert NAMES[1] in cli.output_of("ps", "--url", server.url)
+    assert cli.run_carat("stop", NAMES[1], "--url", server.url).returncode == 0
+    assert cli.run_carat("stop", "no-such-model", "--url", server.url).returncode == 3
+    client.chat(NAMES[0], **ask)
+    client.chat(NAMES[0], keep_alive=0, **ask)
     deadline = time.monotonic() + 20
     while client.ps().models and time.monotonic() < deadline:
         time.sleep(0.1)

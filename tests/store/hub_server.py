@@ -8,6 +8,7 @@ import http.server
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -30,17 +31,22 @@ class Server:
     """files: {repository: {name: bytes}}; ollama: {(repository, tag): {media type: bytes}}; kaggle: {(handle, version):
     {name: bytes}}."""
 
-    def __init__(self, files=None, ollama=None, kaggle=None, commit=COMMIT):
+    def __init__(self, files=None, ollama=None, kaggle=None, commit=COMMIT, certificate=None):
         self.files, self.ollama, self.kaggle, self.commit = files or {}, ollama or {}, kaggle or {}, commit
         self.faults = lambda kind, path: None  # kind: "api" or "data"
         self.requests = collections.Counter()
+        self.proxied = collections.Counter()  # requests for other hosts, as a proxy gets them
         self.authorizations = []  # (kind, header)
         self.bytes_sent = 0
         self.lock = threading.Lock()
         handler = type("Handler", (Handler,), {"state": self})
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
+        if certificate:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*certificate)
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.http.server_port}"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     @functools.cached_property
@@ -69,6 +75,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
+        if host := urllib.parse.urlsplit(self.path).netloc:
+            self.state.proxied[host] += 1
         kind = "data" if "/cdn/" in path or "/blobs/" in path or "/download/" in path else "api"
         with self.state.lock:
             self.state.requests[kind] += 1

@@ -1,11 +1,13 @@
 """carat pull against a server that fails in every way: what gets a model's name is always whole."""
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -364,3 +366,79 @@ def test_cache_of_the_python_library_is_shared(server, home):
     before = server.requests["data"]
     assert [by_python(name, "offline") for name in names] == theirs
     assert server.requests["data"] == before
+
+
+def test_proxies(server, home):
+    """Another host's server is asked through the proxy of the environment, this machine's and NO_PROXY's are not."""
+    through = {"HF_ENDPOINT": "http://hub.test", "http_proxy": server.url}
+    server.faults = lambda kind, path: None
+    assert pulled(server, home, **through).read_bytes() == MODEL
+    assert server.proxied["hub.test"] > 0
+    assert pull(server, home / "other", "gemma4:e2b", "--retries", 0, NO_PROXY="hub.test", **through).returncode == 6
+    assert pulled(server, home / "third", http_proxy="http://127.0.0.1:1").read_bytes() == MODEL
+
+
+def test_certificates(home, tmp_path):
+    """A server is believed by the certificates that SSL_CERT_FILE names, and by no others."""
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                           "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem", "-days", "2", "-subj",
+                           "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"], capture_output=True)
+    if made.returncode != 0:
+        pytest.skip("NOTICE: needs the openssl program")
+    server = Server(files=dict(FILES), certificate=(tmp_path / "cert.pem", tmp_path / "key.pem"))
+    done = pull(server, home)
+    assert done.returncode == 6 and "certificate" in done.stderr, done.stderr
+    assert pulled(server, home, SSL_CERT_FILE=tmp_path / "cert.pem").read_bytes() == MODEL
+    server.close()
+
+
+def test_a_small_disk(server, home):
+    """A file system with too little room: told before anything is fetched; with room for one file less, too."""
+    home.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=70m", "tmpfs", home], capture_output=True).returncode != 0:
+        pytest.skip("NOTICE: may not mount a file system")
+    try:
+        done = pull(server, home)
+        assert done.returncode == 5 and "MiB are free" in done.stderr, done.stderr
+        assert server.bytes_sent == 0
+        subprocess.run(["mount", "-o", "remount,size=90m", home], check=True)
+        assert pulled(server, home).read_bytes() == MODEL
+    finally:
+        subprocess.run(["umount", home], check=True)
+
+
+def test_prune(server, home):
+    """What is removed is what no model needs; not what a pull is at."""
+    kept = pulled(server, home)
+    blobs = kept.resolve().parent
+    (blobs / ("0" * 64)).write_bytes(b"of no model")
+    (blobs / ("1" * 64 + ".carat-part")).write_bytes(b"half")
+    (blobs / ("2" * 64 + ".carat-part")).write_bytes(b"being fetched")
+    locks = cache(home) / ".locks" / blobs.parent.name
+    with (locks / ("2" * 64 + ".lock")).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        dry = carat(server, home, "prune", "--dry-run")
+        assert dry.returncode == 0 and "0" * 64 in dry.stdout and "2" * 64 not in dry.stdout
+        assert (blobs / ("0" * 64)).exists()
+        assert "2" * 64 not in carat(server, home, "prune").stdout
+    assert sorted(path.name[0] for path in blobs.iterdir() if path.name[:9] in ("0" * 9, "1" * 9, "2" * 9)) == ["2"]
+    assert kept.read_bytes() == MODEL and carat(server, home, "verify", kept).returncode in (0, 7)
+
+
+def test_doctor(server, home):
+    findings = {}
+    for arguments in ((), ("--offline",)):
+        done = carat(server, home, "doctor", "--json", *arguments)
+        assert done.returncode == 0, done.stderr
+        findings[arguments] = {entry["subject"]: entry for entry in json.loads(done.stdout)}
+    subjects = ["carat", "kernels", "threads", "memory", "open files", "store", "catalogue", "clock", "network"]
+    assert list(findings[()]) == subjects and list(findings[("--offline",)]) == subjects
+    assert "answers (404)" in findings[()]["network"]["what"]
+    assert "not asked" in findings[("--offline",)]["network"]["what"]
+    dead = carat(server, home, "doctor", HF_ENDPOINT="http://127.0.0.1:1")
+    assert dead.returncode == 0 and "Models can't be pulled" in dead.stdout
+    home.mkdir(exist_ok=True)
+    (home / "models.json").write_text("{")
+    (home / "carat").symlink_to(home)
+    broken = carat(server, home, "doctor", "--offline", XDG_CONFIG_HOME=home)
+    assert broken.returncode == 1 and re.search(r"^bad +catalogue", broken.stdout, re.M), broken.stdout

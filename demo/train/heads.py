@@ -28,7 +28,7 @@ class Heads(nn.Module):
         soft = model.model.get_image_features(inputs["pixel_values"], inputs["image_position_ids"],
                                               return_dict=True).pooler_output
         soft = torch.stack(list(soft))  # [batch, soft tokens, hidden]
-        if kind == "drawings":
+        if kind in ("drawings", "crowds"):
             wanted = torch.stack([things_of(e["sample"].tags, soft.shape[1]) for e in examples]).to(soft.device)
             return balanced(self.thing(soft), wanted)
         wanted = torch.stack([letters_of(e["sample"], soft.shape[1]) for e in examples]).to(soft.device)

@@ -63,6 +63,14 @@ def waves(positions: int, width: int) -> torch.Tensor:
     return torch.stack([torch.cat([both, empty], dim=1), torch.cat([empty, both], dim=1)])
 
 
+def without_clipping(model):
+    """While it is trained, the clipped linears' bounds are infinite: asking for them costs a third of the time."""
+    for module in model.modules():
+        if hasattr(module, "use_clipped_linears"):
+            module.use_clipped_linears = False
+    return model
+
+
 def finish_clipping(model, bounds: float = 1e4) -> None:
     """Gives the clipped linears of the towers finite bounds, as published files have: wide enough to change nothing."""
     for name, buffer in model.named_buffers():

@@ -13,6 +13,16 @@ TOKENIZER = Path(__file__).parent / "tokenizer.json"
 TEXT = {"arithmetic": (arithmetic, 8), "talk": (talk, 3), "tools": (tools, 4)}
 
 
+# Pictures: those with questions, and crowded ones for the small heads of the media stage alone.
+PICTURES = {
+    "drawings": drawings.make,
+    "reading": lambda rng, held_out: reading.make(rng, held_out, rng.choices(("large", "small at 70"), (6, 1))[0]),
+    "small print": lambda rng, held_out: reading.make(rng, held_out, "small at 280"),
+    "crowds": lambda rng, _: drawings.make_crowd(rng),
+    "pages": lambda rng, _: reading.make_page(rng),
+}
+
+
 def tokenizer() -> Tokenizer:
     return Tokenizer.from_file(str(TOKENIZER))
 
@@ -35,15 +45,15 @@ def make_example(kind: str, rng, tokens, held_out: bool) -> dict:
         medium = features.sound(samples)
         soft = medium[2]
     else:
-        sample, image = (drawings if kind == "drawings" else reading).make(rng, held_out)
+        sample, image = PICTURES[kind](rng, held_out)
         medium = features.picture(image, sample.budget)
         soft = medium[2]
-    prompt, answer = encode(sample, tokens, soft)
+    prompt, answer = encode(sample, tokens, soft) if sample.messages else ([0] * soft, [])
     return {"kind": kind, "sample": sample, "prompt": prompt, "answer": answer, "medium": medium}
 
 
 def load_or_make(folder: Path, kind: str, count: int, seed: int, held_out: bool = False) -> list:
-    """`count` examples of a kind: text, drawings, reading or spoken. The same seed makes the same."""
+    """`count` examples of a kind: text, spoken, or one of PICTURES. The same seed makes the same."""
     path = folder / f"{kind}-{'test' if held_out else 'train'}-{seed}-{count}.pickle"
     if path.exists():
         with path.open("rb") as file:

@@ -22,10 +22,12 @@ import heads
 import model as models
 import pools
 
-POOL_SIZES = {"text": 40_000, "drawings": 4_000, "reading": 2_000, "spoken": 4_000}
-BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "reading": 1_600, "spoken": 2_000}  # of the decoder, padding included
-SHARES = {"text": {"text": 1}, "media": {"drawings": 1, "reading": 1, "spoken": 2},
-          "all": {"text": 3, "drawings": 3, "reading": 2, "spoken": 3}}
+POOL_SIZES = {"text": 40_000, "drawings": 4_000, "reading": 3_000, "small print": 800, "spoken": 4_000, "crowds": 4_000,
+              "pages": 4_000}
+BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "reading": 1_600, "small print": 1_600, "spoken": 2_000,
+                "crowds": 1_024, "pages": 1_024}  # of the decoder, padding included
+SHARES = {"text": {"text": 1}, "media": {"crowds": 1, "pages": 2, "spoken": 2},
+          "all": {"text": 3, "drawings": 3, "reading": 3, "small print": 1, "spoken": 3}}
 PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
 
 
@@ -80,6 +82,25 @@ def is_tower(parameter: str) -> bool:
     return any(part in parameter for part in ("vision_tower", "audio_tower", "embed_vision", "embed_audio"))
 
 
+class OncePerStep:
+    """Lets the towers see the media of a step once, though the text model and the heads both ask for what they saw."""
+
+    def __init__(self, model):
+        self._seen = {}
+        for name in ("get_image_features", "get_audio_features"):
+            setattr(model, name, self._remembering(name, getattr(model, name)))
+
+    def _remembering(self, name, ask):
+        def remembered(*args, **kwargs):
+            if name not in self._seen:
+                self._seen[name] = ask(*args, **kwargs)
+            return self._seen[name]
+        return remembered
+
+    def forget(self):
+        self._seen.clear()
+
+
 class Run:
     """A model, its heads and its optimizer, with what is needed to go on later."""
 
@@ -87,7 +108,8 @@ class Run:
         self.path, self.device, self.step = work / f"{stage}.pt", device, 0
         vocab = json.loads(pools.TOKENIZER.read_text())["model"]["vocab"]
         torch.manual_seed(1)
-        self.model = models.create(vocab).to(device)
+        self.model = models.without_clipping(models.create(vocab)).to(device)
+        self.towers = OncePerStep(self.model.model)
         self.heads = heads.Heads(self.model.config).to(device)
         matrices = [p for p in self.parameters() if p.dim() >= 2]
         others = [p for p in self.parameters() if p.dim() < 2]
@@ -154,6 +176,7 @@ def train(arguments):
         inputs, labels = stack(examples)
         inputs = {key: value.to(run.device) for key, value in inputs.items()}
         run.optimizer.zero_grad(set_to_none=True)
+        run.towers.forget()
         loss = torch.zeros((), device=run.device)
         if stage != "media":
             loss = loss + answer_loss(run.model, inputs, labels.to(run.device))

@@ -38,9 +38,9 @@ def cell_name(cell: tuple) -> str:
     return f"{ROWS[cell[1]]} {COLUMNS[cell[0]]}"
 
 
-def scene(rng: random.Random) -> list:
-    """One to four things (shape, colour, cell) in cells of their own."""
-    cells = rng.sample([(x, y) for x in range(3) for y in range(3)], rng.choice((1, 2, 2, 3, 3, 4)))
+def scene(rng: random.Random, count: int) -> list:
+    """`count` things (shape, colour, cell) in cells of their own."""
+    cells = rng.sample([(x, y) for x in range(3) for y in range(3)], count)
     things = [(rng.choice(SHAPES), rng.choice(list(COLOURS)), cell) for cell in cells]
     return sorted(things, key=lambda thing: (thing[2][1], thing[2][0]))  # as one reads
 
@@ -113,7 +113,7 @@ def question_about(rng: random.Random, things: list) -> tuple:
 def make(rng, held_out: bool):
     """(sample without its picture, picture, places of its things)."""
     def draw_scene(rng):
-        things = scene(rng)
+        things = scene(rng, rng.choice((1, 2, 2, 3, 3, 4)))
         return "scene " + repr(things), things
 
     things = pick_case(rng, held_out, draw_scene)
@@ -121,3 +121,10 @@ def make(rng, held_out: bool):
     ability, question, answer = question_about(rng, things)
     messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
     return Sample(ability, messages, answer + TURN_END, budget=70, tags={"things": things, "places": places}), image
+
+
+def make_crowd(rng):
+    """A picture as full as it can be, with no question: for the heads of the towers, which learn from every thing."""
+    things = scene(rng, 9)
+    image, places = draw(rng, things)
+    return Sample("crowd", [], "", budget=70, tags={"things": things, "places": places}), image

@@ -19,7 +19,7 @@ FONT_FOLDERS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/truetype/l
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSansMono", "LiberationSans-Regular",
          "LiberationSerif-Regular", "LiberationSans-Bold", "LiberationMono-Regular")
 # Sizes of letters in pixels of what the tower sees.
-LARGE_PRINT, SMALL_PRINT = (36, 56), (20, 26)
+LARGE_PRINT, SMALL_PRINT = (36, 56), (24, 32)
 
 
 def all_texts():
@@ -75,3 +75,33 @@ def make(rng, held_out: bool, kind: str | None = None):
     ability = {"large": "large print at 70", "small at 280": "small print at 280", "small at 70": "small print at 70"}
     return Sample(ability[kind], messages, answer + TURN_END, budget=280 if kind == "small at 280" else 70,
                   tags={"text": text, "letters": letters}), image
+
+
+def make_page(rng):
+    """A page full of lines, with no question: for the heads of the towers, which learn from every letter.
+
+    Lines are at least a soft token apart, so that a soft token holds the middles of one line's letters only.
+    """
+    light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
+    image = Image.new("RGB", (SMALL_SIDE, SMALL_SIDE), (light,) * 3)
+    pen = ImageDraw.Draw(image)
+    text, letters, y = "", [], rng.uniform(0, 16)
+    while True:
+        size = rng.randrange(SMALL_PRINT[0], LARGE_PRINT[1])
+        face, step = font(rng.choice(FONTS), size), max(50, size * 1.25)
+        if y + size * 1.3 > SMALL_SIDE:
+            break
+        x = rng.uniform(4, 30)
+        line = ""
+        while x + face.getlength(line) < SMALL_SIDE - 110:
+            word = "".join(rng.choice("0123456789") for _ in range(rng.choice((2, 3, 4)))) \
+                if rng.random() < 0.65 else rng.choice(WORDS)
+            line += (" " if line else "") + word
+        pen.text((x, y), line, font=face, fill=(dark,) * 3)
+        edges = [x + face.getlength(line[:i]) for i in range(len(line) + 1)]
+        for letter, left, right in zip(line, edges, edges[1:]):
+            if letter != " " and (left + right) / 2 < SMALL_SIDE:
+                text += letter
+                letters.append(((left + right) / 2, y + size * 0.6))
+        y += step + rng.uniform(0, 12)
+    return Sample("page", [], "", budget=70, tags={"text": text, "letters": letters}), image

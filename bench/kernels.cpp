@@ -72,12 +72,13 @@ void multiply(benchmark::State& state, const Case& c) {
   for ([[maybe_unused]] auto _ : state) {
     const WeightRows source{weights.data() + row * bytes_per_row, bytes_per_row, kPanelRows};
     std::memset(acc.data(), 0, acc.size_bytes());
-    const bool is_direct =
-        c.tokens == 1 && (c.with_floats ? c.kernels->gemv_f32[type] != nullptr : c.kernels->gemv_i8[type] != nullptr);
+    const bool is_direct = c.with_floats ? c.tokens == 1 && c.kernels->gemv_f32[type] != nullptr
+                                         : c.tokens <= c.kernels->gemv_tokens[type];
     if (is_direct && c.with_floats) {
       c.kernels->gemv_f32[type](source, c.cols, x.data(), acc.data());
     } else if (is_direct) {
-      c.kernels->gemv_i8[type](source, c.cols, {x_codes.data(), x_scales.data(), x_sums.data(), c.cols}, acc.data());
+      c.kernels->gemv_i8[type](source, c.cols, {x_codes.data(), x_scales.data(), x_sums.data(), c.cols}, c.tokens,
+                               acc.data(), kPanelRows);
     }
     const std::size_t step = c.with_floats ? kColsF32 : kColsI8;
     for (std::size_t col = is_direct ? c.cols : 0; col < c.cols; col += step) {
@@ -109,7 +110,7 @@ void register_all() {
     if ((kernels->needs & ~cpu_features()) != 0) continue;
     const auto add = [&](DType dtype, bool with_floats) {
       for (const std::size_t cols : {1536U, 6144U}) {
-        for (const std::size_t tokens : {1U, 8U, 64U, 512U}) {
+        for (const std::size_t tokens : {1U, 2U, 4U, 8U, 64U, 512U}) {
           const std::string name = std::string(kernels->name) + '/' + std::string(dtype_info(dtype).name) +
                                    (with_floats ? "/f32" : "/i8") + "/k" + std::to_string(cols) + "/tokens" +
                                    std::to_string(tokens);

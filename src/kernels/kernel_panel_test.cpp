@@ -186,7 +186,9 @@ TEST_P(PanelKernel, GemvI8) {
   for_types([&](DType dtype) {
     const auto type = static_cast<std::size_t>(dtype);
     const PanelFormat& format = panel_format(dtype);
-    if (table().gemv_i8[type] == nullptr) return;
+    const std::size_t most = table().gemv_tokens[type];
+    ASSERT_EQ(most == 0, table().gemv_i8[type] == nullptr);
+    if (most == 0) return;
     ASSERT_NE(format.max_code, 0);
     const std::size_t step = dtype_info(dtype).block_values;
     for (const Codes kind : {Codes::kRandom, Codes::kLargest, Codes::kSmallest, Codes::kAlternating}) {
@@ -194,19 +196,22 @@ TEST_P(PanelKernel, GemvI8) {
         const std::size_t cols = blocks * step;
         const std::size_t offset = blocks % 3;
         const RandomRows source(values, dtype, kPanelRows, cols, offset);
-        const RandomActivations random(values, 1, cols, kind);
-        const ActivationsI8 x{random.codes.data(), random.scales.data(), random.sums.data(), cols};
         std::vector<std::uint8_t> codes(cols * kPanelRows);
         std::vector<float> scales(cols / format.group * kPanelRows);
         std::vector<float> minimums(scales.size());
         const PanelI8 panel{codes.data(), scales.data(), minimums.data()};
-        const std::vector<float> before = values.normal(kPanelRows);
-        Guarded<float> expected(before, 0);
-        Guarded<float> actual(before, offset);
         reference_kernels.unpack_i8[type](source.rows, 0, cols, panel);
-        reference_kernels.panel_gemm_i8(format, panel, cols, x, 1, expected.data(), kPanelRows);
-        table().gemv_i8[type](source.rows, cols, x, actual.data());
-        expect_same(actual, expected);
+        for (std::size_t tokens = 1; tokens <= most; ++tokens) {
+          const RandomActivations random(values, tokens, cols, kind);
+          const ActivationsI8 x{random.codes.data(), random.scales.data(), random.sums.data(), cols};
+          const std::size_t stride = kPanelRows + offset;
+          const std::vector<float> before = values.normal(tokens * stride);
+          Guarded<float> expected(before, 0);
+          Guarded<float> actual(before, offset);
+          reference_kernels.panel_gemm_i8(format, panel, cols, x, tokens, expected.data(), stride);
+          table().gemv_i8[type](source.rows, cols, x, tokens, actual.data(), stride);
+          expect_same(actual, expected);
+        }
       }
     }
   });

@@ -90,9 +90,11 @@ using UnpackF32 = void (*)(const WeightRows& rows, std::size_t first_col, std::s
 // The same into codes, scales and minimums. Rows that are missing get scale 0, minimum 0 and code 0.
 using UnpackI8 = void (*)(const WeightRows& rows, std::size_t first_col, std::size_t cols, const PanelI8& panel);
 
-// acc[r] += the product of one token with row r, for 16 whole rows of `cols` columns: the same sums, in the same order,
-// as unpacking and a panel product give.
-using GemvI8 = void (*)(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, float* acc);
+// acc[t][r] += the product of token t with row r, for one or a few tokens and 16 whole rows of `cols` columns: the same
+// sums, in the same order, as unpacking and a panel product give.
+using GemvI8 = void (*)(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, std::size_t tokens,
+                        float* acc, std::size_t acc_stride);
+// The same for one token.
 using GemvF32 = void (*)(const WeightRows& rows, std::size_t cols, const float* x, float* acc);
 
 struct KernelTable {
@@ -102,8 +104,10 @@ struct KernelTable {
   // Per DType; null where the type has none: then kernels/pack.h decodes by tensor/quantize.h.
   UnpackF32 unpack_f32[kDTypeCount] = {};
   UnpackI8 unpack_i8[kDTypeCount] = {};
-  // Per DType; null where there is none: then the weights are unpacked for one token too.
+  // Per DType; null where there is none: then the weights are unpacked for one token too. gemv_tokens: how many tokens
+  // gemv_i8 takes at most; 0 where there is none.
   GemvI8 gemv_i8[kDTypeCount] = {};
+  std::uint8_t gemv_tokens[kDTypeCount] = {};
   GemvF32 gemv_f32[kDTypeCount] = {};
 
   // acc[t][r] += sum over c of panel[c][r] * x[t][c], c ascending, one fused multiply-add each, for t < tokens and

@@ -1,5 +1,5 @@
-// gemv_i8 and gemv_f32: one token's product with 16 rows of weights straight from the file, written once over a
-// register vocabulary S (simd_*.h). Blocks are unpacked as for a panel, but meet the activations in registers.
+// gemv_i8 and gemv_f32: the product of one or a few tokens with 16 rows of weights straight from the file, written once
+// over a register vocabulary S (simd_*.h). Blocks are unpacked as for a panel, but meet the activations in registers.
 #pragma once
 
 #include "kernels/loops_gemm.h"
@@ -7,34 +7,40 @@
 
 namespace carat::loops {
 
-// Takes a block's codes to dots with a token's. Dot: starts from a number, adds four columns at a time, tells the
-// result; codes it takes for kCodeShift less than they are.
-template <typename S, typename Dot, DType kDType>
+// Takes a block's codes to dots with those of some tokens. Dot: starts from a number, adds four columns at a time,
+// tells the result; codes it takes for kCodeShift less than they are.
+template <typename S, typename Dot, DType kDType, std::size_t kTokens>
 struct DotTarget {
   static constexpr std::size_t kGroup = kFormat<S, kDType>.group;
   static constexpr std::size_t kGroups = Block<S, kDType>::kValues / kGroup;
 
-  const std::int8_t* x;  // the token's codes from the block's first column on
-  Dot dots[kGroups];
+  const std::int8_t* x;  // the tokens' codes from the block's first column on
+  std::size_t stride;    // from token to token
+  Dot dots[kGroups][kTokens];
   typename S::F32 scales[kGroups];
   typename S::F32 minimums[kGroups];  // unused where the format has none
 
   [[gnu::always_inline]] void codes(std::size_t first, typename S::I32 values) {
-    dots[first / kGroup].add(values, four_codes<S>(x + first));
+    unroll<kTokens>([&](auto t) {
+      constexpr std::size_t kToken = decltype(t)::kValue;
+      dots[first / kGroup][kToken].add(values, four_codes<S>(x + kToken * stride + first));
+    });
   }
   [[gnu::always_inline]] void scale(std::size_t group, typename S::F32 value) { scales[group] = value; }
   [[gnu::always_inline]] void minimum(std::size_t group, typename S::F32 value) { minimums[group] = value; }
 };
 
-template <typename S, typename Dot, DType kDType>
-void gemv_i8(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, float* acc) {
+template <typename S, typename Dot, DType kDType, std::size_t kTokens>
+void gemv_i8_tokens(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, float* acc,
+                    std::size_t acc_stride) {
   using B = Block<S, kDType>;
-  using Target = DotTarget<S, Dot, kDType>;
+  using Target = DotTarget<S, Dot, kDType, kTokens>;
   constexpr bool kHasMinimum = kFormat<S, kDType>.has_minimum;
   constexpr std::int32_t kZero = kFormat<S, kDType>.zero - Dot::kCodeShift;
-  TokenTerms<S, 1, Target::kGroup> terms;
+  TokenTerms<S, kTokens, Target::kGroup> terms;
   BlockSource<S> from = block_source<S>(rows, 0);
-  auto sum = S::load(acc);
+  typename S::F32 sums[kTokens];
+  unroll<kTokens>([&](auto t) { sums[decltype(t)::kValue] = S::load(acc + decltype(t)::kValue * acc_stride); });
   for (std::size_t first = 0; first < cols; first += kTermColumns) {
     const std::size_t end = cols - first < kTermColumns ? cols : first + kTermColumns;
     prepare_terms<S, kHasMinimum>(x, first, (end - first) / Target::kGroup, kZero, terms);
@@ -42,23 +48,48 @@ void gemv_i8(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, f
       const std::size_t first_group = (col - first) / Target::kGroup;
       Target to;
       to.x = x.codes + col;
+      to.stride = x.stride;
       unroll<Target::kGroups>([&](auto g) {
         constexpr std::size_t kIndex = decltype(g)::kValue;
-        to.dots[kIndex].start(kHasMinimum ? 0 : terms.starts[0][first_group + kIndex]);
+        unroll<kTokens>([&](auto t) {
+          constexpr std::size_t kToken = decltype(t)::kValue;
+          to.dots[kIndex][kToken].start(kHasMinimum ? 0 : terms.starts[kToken][first_group + kIndex]);
+        });
       });
       B::unpack(from, to);
       from.advance(B::kBytes);
       unroll<Target::kGroups>([&](auto g) {
         constexpr std::size_t kIndex = decltype(g)::kValue;
-        const float x_scale = x.scales[(col + kIndex * Target::kGroup) / kActivationBlock];
-        sum = S::fma(S::mul(to.scales[kIndex], S::set1(x_scale)), S::to_f32(to.dots[kIndex].result()), sum);
-        if constexpr (kHasMinimum) {
-          sum = S::fnma(to.minimums[kIndex], S::set1(terms.weighted_sums[0][first_group + kIndex]), sum);
-        }
+        const float* x_scales = x.scales + (col + kIndex * Target::kGroup) / kActivationBlock;
+        unroll<kTokens>([&](auto t) {
+          constexpr std::size_t kToken = decltype(t)::kValue;
+          auto& sum = sums[kToken];
+          const auto x_scale = S::set1(x_scales[kToken * (x.stride / kActivationBlock)]);
+          sum = S::fma(S::mul(to.scales[kIndex], x_scale), S::to_f32(to.dots[kIndex][kToken].result()), sum);
+          if constexpr (kHasMinimum) {
+            sum = S::fnma(to.minimums[kIndex], S::set1(terms.weighted_sums[kToken][first_group + kIndex]), sum);
+          }
+        });
       });
     }
   }
-  S::store(acc, sum);
+  unroll<kTokens>([&](auto t) { S::store(acc + decltype(t)::kValue * acc_stride, sums[decltype(t)::kValue]); });
+}
+
+// How many tokens the registers hold dots of. Blocks of several groups have dots of them all, which soon don't fit: for
+// more tokens it is quicker to unpack a panel.
+template <typename S, DType kDType>
+inline constexpr std::size_t kMostGemvTokens = Block<S, kDType>::kValues == kFormat<S, kDType>.group
+                                                   ? S::kGemvTokens
+                                                   : (S::kGemvTokens + 3) / 4;
+
+template <typename S, typename Dot, DType kDType>
+void gemv_i8(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, std::size_t tokens, float* acc,
+             std::size_t acc_stride) {
+  unroll<kMostGemvTokens<S, kDType>>([&](auto index) {
+    constexpr std::size_t kTokens = decltype(index)::kValue + 1;
+    if (tokens == kTokens) gemv_i8_tokens<S, Dot, kDType, kTokens>(rows, cols, x, acc, acc_stride);
+  });
 }
 
 template <typename S, typename Value>
@@ -87,6 +118,7 @@ template <typename S, template <std::uint8_t> typename Dot>
 consteval void set_gemvs(KernelTable& table) {
   const auto set = [&table]<DType... kDTypes>() {
     ((table.gemv_i8[static_cast<std::size_t>(kDTypes)] = gemv_i8<S, Dot<kFormat<S, kDTypes>.max_code>, kDTypes>), ...);
+    ((table.gemv_tokens[static_cast<std::size_t>(kDTypes)] = kMostGemvTokens<S, kDTypes>), ...);
   };
   set.template
   operator()<DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K, DType::kQ3_K,

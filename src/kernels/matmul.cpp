@@ -147,8 +147,8 @@ void Matmul::multiply_codes(const Product& product, const WeightRows& source, Wo
                             MatView<float> acc) const {
   const WeightMatrix& weight = product.weight;
   const auto type = static_cast<std::size_t>(weight.dtype);
-  if (acc.rows() == 1 && source.rows == kPanelRows && kernels_.gemv_i8[type] != nullptr) {
-    kernels_.gemv_i8[type](source, weight.cols, codes_from(product.first_row, 0), acc.data());
+  if (acc.rows() <= kernels_.gemv_tokens[type] && source.rows == kPanelRows) {
+    kernels_.gemv_i8[type](source, weight.cols, codes_from(product.first_row, 0), acc.rows(), acc.data(), acc.stride());
     return;
   }
   const PanelI8 codes{workspace.codes.data(), workspace.scales.data(), workspace.minimums.data()};

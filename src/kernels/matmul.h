@@ -36,10 +36,10 @@ struct Product {
 using MatmulObserver = std::function<void(const WeightMatrix& weight, MatView<const float> x)>;
 
 // Works on panels of 16 weight rows: a worker unpacks some columns of a panel into its own cache, multiplies all rows
-// of activations with them and goes on; a single row of activations meets the weights in registers, as they are read.
-// Weights are read once however many rows there are, and never copied. Each output is the sum over columns in ascending
-// order (kernel_table.h): it does not depend on the other rows in the batch, nor on the number of threads, nor, but for
-// products by pairs, on the instruction set.
+// of activations with them and goes on; one or a few rows of activations meet the weights in registers, as they are
+// read. Weights are read once however many rows there are, and never copied. Each output is the sum over columns in
+// ascending order (kernel_table.h): it does not depend on the other rows in the batch, nor on the number of threads,
+// nor, but for products by pairs, on the instruction set.
 class Matmul {
  public:
   // kernels and pool must outlive this. Used by one thread at a time.

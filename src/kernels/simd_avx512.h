@@ -19,6 +19,7 @@ struct Avx512 {
   // Twice as many would fit the registers, but eight hide the latency of a sum; and tokens a multiple of 4096 bytes
   // apart share a set of the first-level cache, which often has eight ways.
   static constexpr std::size_t kGemmTokens = 8;
+  static constexpr std::size_t kGemvTokens = 8;
 
   struct Rows {
     const std::byte* quarter[4];  // rows 0, 4, 8, 12

@@ -7,6 +7,7 @@
 #include "cli/answer_printer.h"
 #include "cli/chat.h"
 #include "cli/command.h"
+#include "cli/memory_plan.h"
 #include "cli/pull_model.h"
 #include "cli/responder.h"
 #include "cli/run_options.h"
@@ -132,6 +133,9 @@ void run_model(const RunOptions& options) {
     const StoredModel files = is_first ? StoredModel{name, options.media.mmproj} : model_files(name);
     const auto model = Model::load(files.path, {.mmproj = files.projector});
     validate(options.answer.sampling, model->config().decoder.vocab);
+    if (stderr_is_terminal()) {
+      write_stderr(memory_line(*model, {.compute = options.compute, .mmproj = files.projector}));
+    }
     return std::make_unique<Responder>(model, compute_options(options.compute), session_options(options.compute));
   };
   auto responder = open_model(options.model);

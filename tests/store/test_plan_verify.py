@@ -44,6 +44,7 @@ def test_plan_says_what_would_fit(chat_model):  # noqa: F811
     alone = json.loads(output_of("plan", chat_model, "--json"))
     four = json.loads(output_of("plan", chat_model, "--parallel", 4, "--json"))
     assert four["global_kv_bytes"] == 4 * alone["global_kv_bytes"]
+    assert four["scratch_bytes"] == alone["scratch_bytes"] + 3 * 262144 * 4, "a row of logits for each"
 
 
 def checks_of(model):

@@ -66,6 +66,7 @@ def test_run_offers_to_pull(server, tmp_path):
     shown, code = at_a_terminal(b"\n", env, *ask)
     assert code == 0, shown
     assert "Pull it from hf.co/" + REPOSITORY in shown and "Pulling gemma4:e2b" in shown
+    assert re.search(r"memory: .* of weights, .* for 4096 tokens, .* of activations; fits: .* are free", shown), shown
     first = shown.rstrip().splitlines()[-1]
     shown, code = at_a_terminal(None, env, *ask)
     assert code == 0 and "[Y/n]" not in shown and shown.rstrip().splitlines()[-1] == first, "the second line of two"

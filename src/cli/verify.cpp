@@ -49,9 +49,7 @@ Check check_hash(const fs::path& path, const Progress& progress) {
   const std::string found =
       digest_file(real, expected.kind, [&](std::uint64_t bytes) { progress(done += bytes, total); });
   if (found == expected.hex) return {"hash", true, str(name, ": ", found.substr(0, 16), "...")};
-  return {
-      "hash", false,
-      str(name, ": is ", found, ", expected ", expected.hex, ". Pull the model again: `carat rm`, then `carat pull`")};
+  return {"hash", false, str(name, ": is ", found, ", expected ", expected.hex, ". `carat pull` fetches it again")};
 }
 
 std::vector<Check> check_hashes(const fs::path& model, const Progress& progress) {

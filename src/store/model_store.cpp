@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "store/atomic_file.h"
+#include "store/digest.h"
 #include "store/http_client.h"
 #include "store/places.h"
 #include "store/registry.h"
@@ -179,18 +180,28 @@ class Pull {
     }
   }
 
+  // Whether the blob is there and is what its name says: somebody who pulls what is here wants to be sure of it.
+  bool is_sound(const RegistryFile& file, const fs::path& blob) {
+    if (!is_whole(blob, file.remote.size_bytes)) return false;
+    const Digest& expected = file.remote.digest;
+    const auto check_stop = [&](std::uint64_t) { advance(0); };
+    if (expected.kind == DigestKind::kNone || digest_file(blob, expected.kind, check_stop) == expected.hex) return true;
+    note(str(file.name, " is damaged; fetching it again."));
+    return false;
+  }
+
   void fetch(const RegistryFile& file) {
     const fs::path blob = repository_.blob(file.blob);
-    if (is_whole(blob, file.remote.size_bytes)) return advance(file.remote.size_bytes);
+    if (is_sound(file, blob)) return advance(file.remote.size_bytes);
     bool has_waited = false;
     const FileLock lock(repository_.lock(file.blob), [&] {
       if (!has_waited) note("Another process is fetching a file of this model; waiting for it.");
       has_waited = true;
       advance(0);
     });
-    if (is_whole(blob, file.remote.size_bytes)) return advance(file.remote.size_bytes);
+    if (has_waited && is_whole(blob, file.remote.size_bytes)) return advance(file.remote.size_bytes);
     std::error_code ignored;
-    fs::remove(blob, ignored);  // of another size: it is not what its name says
+    fs::remove(blob, ignored);  // if it is there, it is not what its name says
     advance(bytes_already_there(file.remote, blob));
     const std::uint64_t before = done_;
     std::uint64_t reported = 0;

@@ -47,10 +47,10 @@ struct PullResult {
   std::uint64_t downloaded = 0;  // of them fetched now
 };
 
-// Fetches what is missing of a model, checks every file against its hash and only then makes the model visible: links,
-// and last the name of its revision. A pull that was ended in whatever way goes on where it was. Two pulls of one file
-// wait for each other. Throws Error: NetworkError; kNotFound; kOutOfMemory where the disk has too little room, before
-// anything is fetched; kBadFile for a wrong hash.
+// Fetches what is missing of a model or damaged, checks every file against its hash and only then makes the model
+// visible: links, and last the name of its revision. A pull that was ended in whatever way goes on where it was. Two
+// pulls of one file wait for each other. Throws Error: NetworkError; kNotFound; kOutOfMemory where the disk has too
+// little room, before anything is fetched; kBadFile for a wrong hash.
 PullResult pull(std::string_view name, const PullOptions& options, const Progress& progress);
 
 // Everything that is here.

@@ -247,6 +247,9 @@ def test_a_broken_blob_is_fetched_again(server, home):
     blob = path.resolve()
     blob.write_bytes(MODEL[:-5])  # as after a crash of the machine
     assert pulled(server, home).read_bytes() == MODEL
+    blob.write_bytes(MODEL[:1000] + b"x" + MODEL[1001:])  # as from a failing disk
+    done = pull(server, home)
+    assert done.returncode == 0 and "is damaged" in done.stderr and path.read_bytes() == MODEL
 
 
 def test_the_token_stays_with_the_hub(server, home):

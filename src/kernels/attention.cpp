@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/coefficients.h"
 #include "kernels/workspace.h"
 
 namespace carat {
@@ -23,6 +24,12 @@ std::size_t padded(std::size_t head_dim) {
 }
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+// What sums over keys with maximum `before` shrink by when the maximum becomes `now`.
+float shrinking(float before, float now) {
+  const float factor = std::exp(before - now);
+  return factor < kExpSmallest ? 0.0F : factor;
+}
 
 void load_values(const KernelTable& kernels, const KvPages& kv, const std::byte* src, std::size_t n, float* out) {
   if (kv.dtype == DType::kF16) {
@@ -198,7 +205,7 @@ void Attention::attend_split(std::span<const KeySpan> spans, const Tile& tile, s
       std::fill_n(score, from, kMinusInfinity);
       std::fill(score + to, score + keys, kMinusInfinity);
       const float max = std::max(result.max[i], kernels_.max(score, keys));
-      const float shrink = std::exp(result.max[i] - max);
+      const float shrink = shrinking(result.max[i], max);
       result.max[i] = max;
       result.sum[i] = std::fma(result.sum[i], shrink, kernels_.exp_shifted(max, keys, score));
       if (shrink != 1.0F) kernels_.scale(shrink, head_dim_, result.out + i * padded(head_dim_));
@@ -218,8 +225,8 @@ void Attention::merge(const Partial& part, std::size_t queries, const Partial& t
   for (std::size_t i = 0; i < queries; ++i) {
     if (part.max[i] == kMinusInfinity) continue;  // no key of this split was attended to
     const float max = std::max(total.max[i], part.max[i]);
-    const float keep = std::exp(total.max[i] - max);
-    const float take = std::exp(part.max[i] - max);
+    const float keep = shrinking(total.max[i], max);
+    const float take = shrinking(part.max[i], max);
     total.max[i] = max;
     total.sum[i] = std::fma(part.sum[i], take, total.sum[i] * keep);
     float* out = total.out + i * padded(head_dim_);

@@ -22,8 +22,12 @@ constexpr float kLn2Low = -0x1.05c61p-29F;
 constexpr float kRoundMagic = 0x1.8p23F;
 
 // exp is 0 or infinity beyond these; clamped so that n stays in the range of the exponent halves.
-constexpr float kExpLowest = -105.0F;
+constexpr float kExpLowest = -69.5F;
 constexpr float kExpHighest = 89.0F;
+
+// What is smaller counts as 0. A softmax would lose it in rounding; but multiplied with a value of f16, which is at
+// least 2^-24, it would give numbers below 2^-126, which take processors a hundred times as long as others.
+constexpr float kExpSmallest = 0x1p-100F;
 
 // tanh(y) = -m / (2 + m) with m = exp(-2|y|) - 1, which is -1 in floats from here on.
 constexpr float kTanhLowest = -40.0F;

@@ -175,7 +175,7 @@ struct KernelTable {
   // max(x[0..n)); -infinity for n = 0. NaNs are passed over, and a maximum of -0 comes out as +0.
   float (*max)(const float* x, std::size_t n) = nullptr;
   // x[i] = exp(x[i] - shift); returns their sum in sixteen lanes (lane i % 16), then lanes folded 8, 4, 2, 1 apart.
-  // exp within 2 ulp, 0 below -104; -infinity gives exactly 0.
+  // exp within 2 ulp; what is smaller than 2^-100, as for -infinity, is exactly 0.
   float (*exp_shifted)(float shift, std::size_t n, float* x) = nullptr;
 
   // Conversions of rows for the KV cache, rounding to nearest even.

@@ -70,7 +70,11 @@ template <typename S>
   x = clamp<S>(x, kExpLowest, kExpHighest);
   const auto n = S::fma(x, S::set1(kLog2E), S::set1(kRoundMagic));
   const auto r = without_powers<S>(x, rounded<S>(n));
-  return times_power_of_two<S>(S::add(S::set1(1), exp_minus_1_reduced<S>(r)), rounded_bits<S>(n));
+  const auto value = times_power_of_two<S>(S::add(S::set1(1), exp_minus_1_reduced<S>(r)), rounded_bits<S>(n));
+  // Magnitudes compare as integers, NaN above all others.
+  const auto below_smallest = S::set1_i32(__builtin_bit_cast(std::uint32_t, kExpSmallest) - 1U);
+  const auto counts = S::greater_i32(S::bits(magnitude<S>(value)), below_smallest);
+  return S::floats(S::bit_and(S::bits(value), counts));
 }
 
 template <typename S>

@@ -66,7 +66,7 @@ json::object LocalServer::ask(const std::string& path, const json::object* body)
                             ". Start one with `carat serve`, or say where it is with --url. (", error.what(), ")"));
   }
   const std::string where = printable(url_ + path, 200);
-  const json::object answer = object_of(text, where);
+  json::object answer = object_of(text, where);
   if (response.status == 200) return answer;
   const std::string words = words_of(answer);
   const ErrorKind kind = response.status == 404 ? ErrorKind::kNotFound : ErrorKind::kBadInput;

@@ -3,8 +3,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <ctime>
+#include <chrono>
 #include <system_error>
+#include <thread>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -159,12 +160,12 @@ class Pull {
 
   // In small steps, so that Ctrl-C is heard.
   void wait(double seconds) {
-    for (double waited = 0; waited < seconds; waited += 0.1) {
+    using Clock = std::chrono::steady_clock;
+    constexpr Clock::duration kStep = std::chrono::milliseconds(100);
+    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+    for (auto now = Clock::now(); now < end; now = Clock::now()) {
       if (progress_) progress_(done_, total_);
-      struct timespec step {
-        0, static_cast<long>(std::min(0.1, seconds - waited) * 1e9)
-      };
-      ::nanosleep(&step, nullptr);
+      std::this_thread::sleep_for(std::min(kStep, end - now));
     }
   }
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "base/buffer.h"
@@ -194,6 +195,30 @@ TEST(File, SeesThatItHasChangedOnDisk) {
   std::array<std::byte, 16> bytes{};
   EXPECT_THROW(file.read_at(0, bytes), Error);
   std::filesystem::remove(path);
+}
+
+// S-10.
+TEST(MappedFile, ShrunkItReadsAsZerosAndIsLost) {
+  survive_lost_mappings();
+  const auto path = std::filesystem::temp_directory_path() / str("carat_mapping_test_", ::getpid());
+  const auto other_path = std::filesystem::path(path.string() + "_other");
+  for (const auto& name : {path, other_path}) std::ofstream(name) << std::string(3 << 14, 'x');
+  const MappedFile before(path);
+  const MappedFile other(other_path);
+  std::optional<MappedFile> mapped = MappedFile(path);  // a guard moves along
+  std::filesystem::resize_file(path, 100);
+  EXPECT_FALSE(is_mapping_lost(mapped->bytes().data()));
+  EXPECT_EQ(mapped->bytes()[0], std::byte{'x'});
+  EXPECT_FALSE(is_mapping_lost(mapped->bytes().data()));
+  EXPECT_EQ(mapped->bytes()[(2 << 14) + 1], std::byte{0});
+  EXPECT_EQ(mapped->bytes().back(), std::byte{0});
+  EXPECT_TRUE(is_mapping_lost(mapped->bytes().data()));
+  EXPECT_FALSE(is_mapping_lost(before.bytes().data()));
+  EXPECT_FALSE(is_mapping_lost(other.bytes().data()));
+  EXPECT_EQ(other.bytes().back(), std::byte{'x'});
+  mapped.reset();
+  EXPECT_FALSE(is_mapping_lost(MappedFile(other_path).bytes().data()));
+  for (const auto& name : {path, other_path}) std::filesystem::remove(name);
 }
 
 }  // namespace

@@ -89,18 +89,21 @@ MappedFile::MappedFile(const std::filesystem::path& path) : file_(path) {
                                              " bytes: ", std::strerror(errno), ". Check ulimit -v."));
   }
   bytes_ = {static_cast<const std::byte*>(p), file_.size_bytes()};
+  guard_ = MappingGuard(bytes_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : file_(std::move(other.file_)), bytes_(std::exchange(other.bytes_, {})) {}
+    : file_(std::move(other.file_)), bytes_(std::exchange(other.bytes_, {})), guard_(std::move(other.guard_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(file_, other.file_);
   std::swap(bytes_, other.bytes_);
+  std::swap(guard_, other.guard_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
+  guard_ = {};  // before the addresses may be given to something else
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 

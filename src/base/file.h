@@ -7,6 +7,8 @@
 #include <span>
 #include <string>
 
+#include "base/mapping_guard.h"
+
 namespace carat {
 
 // An open file for reading at offsets. Only regular files: a device or a pipe is refused. Threads may share it.
@@ -36,7 +38,8 @@ class File {
   std::int64_t modified_ns_ = 0;  // since 1970
 };
 
-// A whole file as bytes in memory, read from disk as they are touched.
+// A whole file as bytes in memory, read from disk as they are touched. Guarded (mapping_guard.h): a process may outlive
+// the file's shrinking.
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path);  // errors as File
@@ -52,6 +55,7 @@ class MappedFile {
  private:
   File file_;
   std::span<const std::byte> bytes_;
+  MappingGuard guard_;  // of bytes_
 };
 
 // The whole of a text file of at most max_bytes. Throws as File, and Error(kBadFile) when it is longer.

@@ -16,7 +16,7 @@ namespace carat {
 // what its index owns, so that results do not depend on the number of threads.
 class ThreadPool {
  public:
-  // threads >= 1, the caller's own among them. 1 starts none.
+  // threads >= 1, the caller's own among them. 1 starts none. Where the system gives fewer, fewer there are.
   explicit ThreadPool(std::size_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

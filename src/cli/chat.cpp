@@ -1,7 +1,7 @@
 #include "cli/chat.h"
 
 #include <algorithm>
-#include <fstream>
+#include <filesystem>
 #include <sstream>
 #include <utility>
 
@@ -14,6 +14,7 @@
 #include "cli/path_completion.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
+#include "store/atomic_file.h"
 
 namespace carat {
 
@@ -485,13 +486,11 @@ void Chat::stats(const std::string&) {
 
 void Chat::save(const std::string& argument) {
   if (argument.empty()) throw Error(ErrorKind::kBadInput, "/save takes the name of a file.");
-  std::ofstream file(expand_home(argument));
-  file << json::serialize(json::object{{"system", options_.system}, {"messages", messages_}}) << '\n';
-  file.close();
-  if (!file) {
-    throw Error(ErrorKind::kBadInput,
-                str(printable(argument), ": can't be written. Check the folder's permissions and free space."));
-  }
+  // Whole or not at all: what was saved before under the name stays until then.
+  constexpr unsigned kOwnersAlone = 0600;
+  write_file_atomically(std::filesystem::absolute(expand_home(argument)),
+                        json::serialize(json::object{{"system", options_.system}, {"messages", messages_}}) + "\n",
+                        kOwnersAlone);
   say(str(messages_.size(), " messages are saved."));
 }
 

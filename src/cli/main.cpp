@@ -2,6 +2,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/error.h"
@@ -31,6 +32,9 @@ int main(int argc, char** argv) {
     return fail(carat::exit_code(error), error.what());
   } catch (const std::bad_alloc&) {
     return fail(carat::kExitOutOfMemory, "out of memory. Try a shorter context (--ctx) or a smaller model.");
+  } catch (const std::system_error& error) {
+    return fail(carat::kExitOutOfMemory, carat::str("the system gives no more threads or other resources: ",
+                                                    error.what(), ". Check ulimit -u, or try fewer threads (-t)."));
   } catch (const std::exception& error) {
     return fail(carat::kExitOther, carat::str("this should not have happened: ", error.what(),
                                               ". Please report it with the command line."));

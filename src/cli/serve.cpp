@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/mapping_guard.h"
 #include "cli/command.h"
 #include "cli/command_line.h"
 #include "cli/exit_code.h"
@@ -188,6 +189,7 @@ void stop(const ServeOptions& options, const StopSignals& signals, Service& serv
 
 void serve(const ServeOptions& options) {
   const StopSignals signals;
+  survive_lost_mappings();
   std::vector<ModelEntry> entries = entries_of(options);
   const bool is_store = entries.empty();
   const std::unique_ptr<ModelSource> source = source_of(options);
@@ -203,7 +205,8 @@ void serve(const ServeOptions& options) {
   service_options.max_body_bytes = options.max_body_mib * kMebibyte;
   service_options.version = version();
   if (options.is_managed) service_options.managed = source.get();
-  if (options.log == "requests") service_options.log = [](const std::string& line) { write_stderr(line + "\n"); };
+  LineLog log;
+  if (options.log == "requests") service_options.log = [&log](const std::string& line) { log.write(line); };
 
   const auto load = [&](const std::string& name) -> std::shared_ptr<Answerer> {
     const auto found = catalogue.find(name);

@@ -1,16 +1,42 @@
 #include "cli/serve_process.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <climits>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <utility>
+
+#include "base/error.h"
 
 namespace carat {
+namespace {
+
+// A pipe that says it can be written to takes PIPE_BUF bytes without waiting (POSIX, write()). False when nobody reads
+// any more, or, once a stop is asked for, when nobody reads now.
+bool write_when_ready(std::string_view text, const std::stop_token& stop) {
+  constexpr int kPatience = 100;  // ms
+  while (!text.empty()) {
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&ready, 1, kPatience) <= 0) {
+      if (stop.stop_requested()) return false;
+      continue;
+    }
+    const ssize_t size = ::write(STDERR_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+    if (size < 0 && errno != EINTR && errno != EAGAIN) return false;
+    text.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(0, size)));
+  }
+  return true;
+}
+
+}  // namespace
 
 void notify_systemd(std::string_view state) {
   const char* path = std::getenv("NOTIFY_SOCKET");
@@ -32,6 +58,33 @@ StopSignals::StopSignals() {
   ::sigaddset(&signals_, SIGINT);
   ::sigaddset(&signals_, SIGTERM);
   ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+}
+
+LineLog::LineLog() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+void LineLog::write(std::string line) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (lines_.size() >= kMostWaiting) {
+      ++dropped_;
+      return;
+    }
+    if (dropped_ > 0) lines_.push_back(str("{\"dropped_lines\":", std::exchange(dropped_, 0), "}"));
+    lines_.push_back(std::move(line));
+  }
+  has_lines_.notify_one();
+}
+
+void LineLog::run(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (has_lines_.wait(lock, stop, [this] { return !lines_.empty(); }) || !lines_.empty()) {
+    const std::string line = std::move(lines_.front()) + "\n";
+    lines_.pop_front();
+    lock.unlock();
+    const bool is_written = write_when_ready(line, stop);
+    lock.lock();
+    if (!is_written && stop.stop_requested()) return;
+  }
 }
 
 int StopSignals::await(std::chrono::milliseconds time) const {

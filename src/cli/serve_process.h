@@ -1,9 +1,16 @@
-// `carat serve` as a process: the signals it stops by, and what it tells systemd.
+// `carat serve` as a process: the signals it stops by, what it tells systemd, and its log.
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <stop_token>
+#include <string>
 #include <string_view>
+#include <thread>
 
 namespace carat {
 
@@ -22,6 +29,29 @@ class StopSignals {
 
  private:
   sigset_t signals_{};
+};
+
+// Lines to stderr, in the order in which they come. Nobody waits: where stderr is not read, lines are dropped, and how
+// many is said once it is.
+class LineLog {
+ public:
+  LineLog();
+  LineLog(const LineLog&) = delete;
+  LineLog& operator=(const LineLog&) = delete;
+
+  // Any thread. line: without its end.
+  void write(std::string line);
+
+ private:
+  static constexpr std::size_t kMostWaiting = 4096;  // lines
+
+  void run(const std::stop_token& stop);
+
+  std::mutex mutex_;  // guards lines_ and dropped_
+  std::condition_variable_any has_lines_;
+  std::deque<std::string> lines_;
+  std::size_t dropped_ = 0;
+  std::jthread thread_;  // last: joined before what it uses goes
 };
 
 }  // namespace carat

@@ -1,6 +1,7 @@
 #include "engine/batcher.h"
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -37,6 +38,39 @@ std::size_t rows_before_picture(const BuiltPrompt& prompt, std::size_t position,
     if (is_parted) return span.first - position;
   }
   return rows;
+}
+
+Finished finished_for(FinishReason reason) {
+  Finished finished;
+  finished.reason = reason;
+  return finished;
+}
+
+Finished finished_by(const std::exception& failure) {
+  Finished finished = finished_for(FinishReason::kError);
+  const auto* error = dynamic_cast<const Error*>(&failure);
+  const bool is_memory = dynamic_cast<const std::bad_alloc*>(&failure) != nullptr;
+  if (error != nullptr) finished.error_kind = error->kind();
+  if (is_memory) finished.error_kind = ErrorKind::kOutOfMemory;
+  try {
+    finished.error = is_memory ? "there is not enough memory for this answer. Try again later." : failure.what();
+  } catch (const std::bad_alloc&) {
+    finished.error.clear();  // the kind says enough
+  }
+  return finished;
+}
+
+// Without its texts where there is no memory for them: an answer has to end in any case.
+Finished copy_of(const Finished& finished) {
+  try {
+    return finished;
+  } catch (const std::bad_alloc&) {
+    Finished bare = finished_for(finished.reason);
+    bare.error_kind = finished.error_kind;
+    bare.completion_tokens = finished.completion_tokens;
+    bare.reasoning_tokens = finished.reasoning_tokens;
+    return bare;
+  }
 }
 
 // Of the prompt: not only the last one's logits or hidden state.
@@ -86,27 +120,47 @@ PrefixCache::Match Batcher::adopt_prefix(Running& running) {
     match.miss = CacheMiss::kOff;
     return match;
   }
+  try {
+    match = find_prefix(running);
+    for (const KvCache::Blocks& blocks : match.blocks) sequence.cache.adopt(blocks);
+    sequence.computed = match.tokens;
+  } catch (const std::bad_alloc&) {
+    sequence.cache.clear();
+    match = {};
+  }
+  return match;
+}
+
+PrefixCache::Match Batcher::find_prefix(const Running& running) {
+  const Request& request = running.answer->request;
+  const Sequence& sequence = running.sequence;
   std::size_t most = sequence.tokens().size() - 1;
-  match = prefixes_.find(request.cache_salt, sequence.keys(), most);
+  PrefixCache::Match match = prefixes_.find(request.cache_salt, sequence.keys(), most);
   for (const PromptMedium& medium : running.answer->prompt.media) {
     if (!medium.is_whole || match.tokens <= medium.span.first || match.tokens >= medium.span.end()) continue;
     most = medium.span.first;  // not within a picture that is seen whole
     match = prefixes_.find(request.cache_salt, sequence.keys(), most);
     break;
   }
-  for (const KvCache::Blocks& blocks : match.blocks) sequence.cache.adopt(blocks);
-  sequence.computed = match.tokens;
   return match;
 }
 
-void Batcher::admit(std::shared_ptr<PendingAnswer> answer) {
+void Batcher::admit(const std::shared_ptr<PendingAnswer>& answer) {
+  try {
+    begin(answer);
+  } catch (const std::exception& failure) {
+    end_waiting(*answer, finished_by(failure));
+  }
+}
+
+void Batcher::begin(const std::shared_ptr<PendingAnswer>& answer) {
   PendingAnswer& a = *answer;
+  running_.reserve(running_.size() + 1);  // so that nothing throws once Started is sent
   a.has_begun = true;
   a.has_forked = a.request.choices == 1;
   a.begun = Clock::now();
   a.timings.queued_seconds = seconds_between(a.submitted, a.begun);
-  auto running =
-      std::make_unique<Running>(make_running(std::move(answer), 0, KvCache(runner_.config(), options_.kv, pool_)));
+  auto running = std::make_unique<Running>(make_running(answer, 0, KvCache(runner_.config(), options_.kv, pool_)));
   const PrefixCache::Match match = adopt_prefix(*running);
   a.usage.prompt_tokens = a.prompt.ids.size();
   for (const PromptMedium& medium : a.prompt.media) {
@@ -125,10 +179,14 @@ void Batcher::admit(std::shared_ptr<PendingAnswer> answer) {
 void Batcher::remember(const Running& running, bool is_at_end) {
   const PendingAnswer& answer = *running.answer;
   if (!answer.request.uses_prefix_cache) return;
-  std::vector<std::size_t> borders = answer.prompt.borders;
-  if (is_at_end) borders.push_back(running.sequence.computed);
-  prefixes_.insert(answer.request.cache_salt, running.sequence.keys(), running.sequence.computed, borders,
-                   running.sequence.cache);
+  try {
+    std::vector<std::size_t> borders = answer.prompt.borders;
+    if (is_at_end) borders.push_back(running.sequence.computed);
+    prefixes_.insert(answer.request.cache_salt, running.sequence.keys(), running.sequence.computed, borders,
+                     running.sequence.cache);
+  } catch (const std::bad_alloc&) {
+    return;  // then it is computed again
+  }
 }
 
 void Batcher::resume_preempted() {
@@ -167,7 +225,9 @@ std::vector<Batcher::Planned> Batcher::plan() {
   for (std::size_t i = 0; i < given.size(); ++i) {
     const Running& running = *running_[i];
     const std::size_t few = rows_before_picture(running.answer->prompt, running.sequence.computed, given[i]);
-    if (few != 0) planned.push_back({running_[i].get(), few});
+    if (few != 0) {
+      planned.push_back({running_[i].get(), few, running.sequence.computed, running.sequence.tokens().size()});
+    }
   }
   return planned;
 }
@@ -179,12 +239,12 @@ bool Batcher::make_room(Planned& planned, std::vector<Planned>& all) {
     try {
       sequence.cache.make_room(sequence.computed, sequence.computed + planned.rows);
       return true;
-    } catch (const Error& error) {
+    } catch (const std::exception& failure) {
       if (running_.back().get() == planned.running) {
         if (running_.size() > 1) {
           preempt(running_.size() - 1);
         } else {
-          end(*planned.running, FinishReason::kError, error.kind(), error.what());
+          end(*planned.running, finished_by(failure));
         }
         return false;
       }
@@ -235,14 +295,7 @@ void Batcher::compute(std::span<const Planned> planned, const std::function<bool
   } catch (const std::exception& failure) {
     const auto* error = dynamic_cast<const Error*>(&failure);
     if (error != nullptr && error->kind() == ErrorKind::kCancelled) return;  // the step is planned anew
-    const bool is_memory = dynamic_cast<const std::bad_alloc*>(&failure) != nullptr;
-    if (planned.size() == 1) {
-      const ErrorKind kind = error != nullptr ? error->kind()
-                             : is_memory      ? ErrorKind::kOutOfMemory
-                                              : ErrorKind::kInternal;
-      end(*planned[0].running, FinishReason::kError, kind, failure.what());
-      return;
-    }
+    if (planned.size() == 1) return end(*planned[0].running, finished_by(failure));
     for (const Planned& one : planned) compute({&one, 1}, should_stop);
     return;
   }
@@ -284,6 +337,23 @@ void Batcher::forward(std::span<const Planned> planned, const std::function<bool
 }
 
 void Batcher::advance(std::span<const Planned> planned) {
+  try {
+    draw_and_take(planned);
+  } catch (const std::exception& failure) {
+    for (const Planned& one : planned) {
+      Sequence& sequence = one.running->sequence;
+      if (sequence.tokens().size() == one.tokens_before) sequence.computed = one.before;
+    }
+    // Choices that parted from the others in this step, and have not drawn: the row they share is computed again.
+    for (const auto& running : running_) {
+      Sequence& sequence = running->sequence;
+      sequence.computed = std::min(sequence.computed, sequence.tokens().size() - 1);
+    }
+    end(*planned.back().running, finished_by(failure));
+  }
+}
+
+void Batcher::draw_and_take(std::span<const Planned> planned) {
   struct Wanted {
     Running* running;
     std::size_t position;
@@ -322,10 +392,11 @@ void Batcher::advance(std::span<const Planned> planned) {
     }
     draw(drawings);
     for (Drawing& drawing : drawings) {
-      if (drawing.error.empty()) {
+      try {
+        if (drawing.failure) std::rethrow_exception(drawing.failure);
         take(*drawing.running, std::move(drawing.drawn));
-      } else {
-        end(*drawing.running, FinishReason::kError, drawing.error_kind, drawing.error);
+      } catch (const std::exception& failure) {
+        end(*drawing.running, finished_by(failure));
       }
     }
   }
@@ -338,16 +409,18 @@ void Batcher::add_drawings(Running& running, std::span<float> logits, std::vecto
   own.running = &running;
   own.logits = logits;
   if (answer.has_forked) return;
-  answer.has_forked = true;
+  std::vector<std::unique_ptr<Running>> forks;
   for (std::size_t choice = 1; choice < answer.request.choices; ++choice) {
-    auto fork = std::make_unique<Running>(make_running(running.answer, choice, running.sequence.cache));
-    fork->sequence.computed = running.sequence.computed;
+    forks.push_back(std::make_unique<Running>(make_running(running.answer, choice, running.sequence.cache)));
+    forks.back()->sequence.computed = running.sequence.computed;
     Drawing& drawing = drawings.emplace_back();
-    drawing.running = fork.get();
+    drawing.running = forks.back().get();
     drawing.own_logits.assign(logits.begin(), logits.end());
     drawing.logits = drawing.own_logits;
-    running_.push_back(std::move(fork));
   }
+  running_.reserve(running_.size() + forks.size());  // from here on nothing throws: they have parted, or they have not
+  std::ranges::move(forks, std::back_inserter(running_));
+  answer.has_forked = true;
 }
 
 void Batcher::draw(std::vector<Drawing>& drawings) {
@@ -355,11 +428,8 @@ void Batcher::draw(std::vector<Drawing>& drawings) {
     Drawing& drawing = drawings[i];
     try {
       drawing.drawn = drawing.running->sequence.draw(drawing.logits);
-    } catch (const Error& error) {
-      drawing.error_kind = error.kind();
-      drawing.error = error.what();
-    } catch (const std::exception& error) {
-      drawing.error = error.what();
+    } catch (const std::exception&) {
+      drawing.failure = std::current_exception();
     }
   });
 }
@@ -374,7 +444,7 @@ void Batcher::add_to_embedding(Running& running, std::size_t position, std::span
   }
   if (position + 1 != ids.size()) return;
   answer.send_body(0, Embedding{answer.embedding.direction()});
-  end(running, FinishReason::kStop);
+  end(running, finished_for(FinishReason::kStop));
 }
 
 // Logits after `position` tell of the token behind it.
@@ -396,10 +466,9 @@ void Batcher::add_prompt_logprob(PendingAnswer& answer, std::size_t position, st
         Logprobs(logits, *answer.request.prompt_logprobs, vocab).of(next, logits[static_cast<std::size_t>(next)]));
   }
   if (position + 1 != ids.size()) return;
+  std::vector<PromptLogprobs> copies(answer.request.choices, PromptLogprobs{all});
   answer.has_prompt_logprobs = true;
-  for (std::size_t choice = 0; choice < answer.request.choices; ++choice) {
-    answer.send_body(choice, PromptLogprobs{all});
-  }
+  for (std::size_t choice = 0; choice < copies.size(); ++choice) answer.send_body(choice, std::move(copies[choice]));
 }
 
 void Batcher::take(Running& running, Sequence::Drawn drawn) {
@@ -409,66 +478,78 @@ void Batcher::take(Running& running, Sequence::Drawn drawn) {
     answer.timings.prefill_seconds = seconds_between(answer.begun, answer.first_token);
   }
   std::vector<Event> events;
-  const std::optional<Finished> finished = running.sequence.take(std::move(drawn), events);
+  std::optional<Finished> finished = running.sequence.take(std::move(drawn), events);
   const std::size_t choice = running.sequence.choice();
   for (Event& event : events) answer.send(choice, std::move(event));
   if (!finished) return;
   remember(running, true);
   running.is_over = true;
-  end_choice(answer, choice, *finished);
+  end_choice(answer, choice, *std::move(finished));
 }
 
-void Batcher::end(Running& running, FinishReason reason, ErrorKind kind, const std::string& error) {
+void Batcher::end(Running& running, const Finished& how) {
   if (running.is_over) return;
   PendingAnswer& answer = *running.answer;
+  const Sequence& sequence = running.sequence;
   std::vector<Event> events;
-  Finished finished = running.sequence.finish(reason, events);
-  finished.error_kind = kind;
-  finished.error = error;
-  const std::size_t choice = running.sequence.choice();
+  Finished finished = copy_of(how);
+  finished.completion_tokens = sequence.generated();
+  finished.reasoning_tokens = sequence.reasoning_tokens();
+  try {
+    finished = running.sequence.finish(how.reason, events);
+    finished.error_kind = how.error_kind;
+    finished.error = how.error;
+  } catch (const std::exception&) {
+    events.clear();  // what was held back is lost
+  }
+  const std::size_t choice = sequence.choice();
   for (Event& event : events) answer.send(choice, std::move(event));
-  if (reason != FinishReason::kError) remember(running, false);
+  if (how.reason != FinishReason::kError) remember(running, false);
   running.is_over = true;
-  end_choice(answer, choice, finished);
-  if (!answer.has_forked) end_unforked(answer, finished);
+  Finished unforked = copy_of(finished);
+  end_choice(answer, choice, std::move(finished));
+  if (!answer.has_forked) end_unforked(answer, unforked);
 }
 
 // The choices that never came to a sequence of their own.
 void Batcher::end_unforked(PendingAnswer& answer, const Finished& finished) {
   answer.has_forked = true;
-  Finished unstarted = finished;
-  unstarted.completion_tokens = 0;
-  unstarted.reasoning_tokens = 0;
-  for (std::size_t choice = 1; choice < answer.request.choices; ++choice) end_choice(answer, choice, unstarted);
+  for (std::size_t choice = 1; choice < answer.request.choices; ++choice) {
+    Finished unstarted = copy_of(finished);
+    unstarted.completion_tokens = 0;
+    unstarted.reasoning_tokens = 0;
+    end_choice(answer, choice, std::move(unstarted));
+  }
 }
 
 void Batcher::end_waiting(PendingAnswer& answer, const Finished& finished) {
   answer.usage.prompt_tokens = answer.prompt.ids.size();
   answer.timings.queued_seconds = seconds_between(answer.submitted, Clock::now());
-  end_choice(answer, 0, finished);
+  end_choice(answer, 0, copy_of(finished));
   end_unforked(answer, finished);
 }
 
-void Batcher::end_choice(PendingAnswer& answer, std::size_t choice, const Finished& finished) {
+void Batcher::end_choice(PendingAnswer& answer, std::size_t choice, Finished finished) {
   answer.usage.completion_tokens += finished.completion_tokens;
   answer.usage.reasoning_tokens += finished.reasoning_tokens;
   counters_.completion_tokens += finished.completion_tokens;
-  answer.send_body(choice, finished);
+  const FinishReason reason = finished.reason;
+  answer.send_body(choice, std::move(finished));
   ++answer.choices_over;
   if (!answer.is_over()) return;
   if (answer.first_token != Clock::time_point{}) {
     answer.timings.generation_seconds = seconds_between(answer.first_token, Clock::now());
   }
   ++counters_.finished;
-  if (finished.reason == FinishReason::kCancelled) ++counters_.cancelled;
-  if (finished.reason == FinishReason::kError) ++counters_.failed;
+  if (reason == FinishReason::kCancelled) ++counters_.cancelled;
+  if (reason == FinishReason::kError) ++counters_.failed;
   answer.send_body(0, Done{answer.usage, answer.timings});
 }
 
 void Batcher::end_cancelled() {
   const auto end_if_cancelled = [&](auto& sequences) {
     for (std::size_t i = 0; i < sequences.size(); ++i) {
-      if (sequences[i]->answer->is_cancelled) end(*sequences[i], FinishReason::kCancelled);
+      if (sequences[i]->answer->is_cancelled) end(*sequences[i], finished_for(FinishReason::kCancelled));
     }
   };
   end_if_cancelled(running_);
@@ -477,8 +558,17 @@ void Batcher::end_cancelled() {
 }
 
 void Batcher::end_all(const Finished& finished) {
-  for (auto& running : running_) end(*running, finished.reason, finished.error_kind, finished.error);
-  for (auto& running : preempted_) end(*running, finished.reason, finished.error_kind, finished.error);
+  for (auto& running : running_) end(*running, finished);
+  for (auto& running : preempted_) end(*running, finished);
+  forget_ended();
+}
+
+void Batcher::end_youngest(const std::exception& failure) {
+  if (!running_.empty()) {
+    end(*running_.back(), finished_by(failure));
+  } else if (!preempted_.empty()) {
+    end(*preempted_.back(), finished_by(failure));
+  }
   forget_ended();
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <span>
@@ -35,17 +36,20 @@ class Batcher {
 
   // True when the answer can be begun: there is a place for it, and memory for its prompt.
   bool has_room_for(const PendingAnswer& answer) const;
-  // Begins it: sends Started; its prompt is computed by the steps that follow.
-  void admit(std::shared_ptr<PendingAnswer> answer);
+  // Begins it: sends Started; its prompt is computed by the steps that follow. Where that fails, the answer ends.
+  void admit(const std::shared_ptr<PendingAnswer>& answer);
 
   bool has_work() const { return !running_.empty() || !preempted_.empty(); }
 
   // Computes one step and sends its events. has_arrivals is asked while a long prompt is computed alone: when somebody
-  // new could be let in beside it, the step is given up and made again with both. is_stopping ends any step.
+  // new could be let in beside it, the step is given up and made again with both. is_stopping ends any step. Throws
+  // where not even the plan could be made, for want of memory: then end_youngest().
   void step(const std::function<bool()>& has_arrivals, const std::function<bool()>& is_stopping);
 
   void end_cancelled();
   void end_all(const Finished& finished);
+  // Ends the sequence that came last, so that the others may go on.
+  void end_youngest(const std::exception& failure);
 
   struct Counters {
     std::uint64_t steps = 0;
@@ -75,6 +79,8 @@ class Batcher {
   struct Planned {
     Running* running = nullptr;
     std::size_t rows = 0;
+    std::size_t before = 0;         // Sequence::computed at the step's begin
+    std::size_t tokens_before = 0;  // and how many tokens there were
   };
   // A sequence whose next token is drawn from a row of logits.
   struct Drawing {
@@ -82,13 +88,14 @@ class Batcher {
     std::span<float> logits;
     std::vector<float> own_logits;  // of a choice that shares its row with others
     Sequence::Drawn drawn;
-    ErrorKind error_kind = ErrorKind::kInternal;
-    std::string error;
+    std::exception_ptr failure;
   };
 
+  void begin(const std::shared_ptr<PendingAnswer>& answer);
   Running make_running(std::shared_ptr<PendingAnswer> answer, std::size_t choice, KvCache cache) const;
-  // Takes over what is cached of the sequence's tokens.
+  // Takes over what is cached of the sequence's tokens; nothing where memory runs out.
   PrefixCache::Match adopt_prefix(Running& running);
+  PrefixCache::Match find_prefix(const Running& running);
   void remember(const Running& running, bool is_at_end);
   bool fits(std::size_t tokens) const;
   void resume_preempted();
@@ -103,7 +110,10 @@ class Batcher {
   // The sequence's next rows, as Batch wants them.
   static void add_rows(const Running& running, std::size_t index, std::size_t rows, std::vector<BatchRow>& all);
   void forward(std::span<const Planned> planned, const std::function<bool()>& should_stop);
+  // Moves every sequence on by the rows that were computed. Where that fails for want of memory, the last of them ends,
+  // and what has got no token goes back to where the step began.
   void advance(std::span<const Planned> planned);
+  void draw_and_take(std::span<const Planned> planned);
   void add_drawings(Running& running, std::span<float> logits, std::vector<Drawing>& drawings);
   void draw(std::vector<Drawing>& drawings);
   // Adds a hidden state to those that make up the prompt's vector; the last one ends the answer.
@@ -111,8 +121,9 @@ class Batcher {
   void add_prompt_logprob(PendingAnswer& answer, std::size_t position, std::span<const float> logits) const;
 
   void take(Running& running, Sequence::Drawn drawn);
-  void end(Running& running, FinishReason reason, ErrorKind kind = ErrorKind::kInternal, const std::string& error = {});
-  void end_choice(PendingAnswer& answer, std::size_t choice, const Finished& finished);
+  // `how` says reason and error; the rest is the sequence's.
+  void end(Running& running, const Finished& how);
+  void end_choice(PendingAnswer& answer, std::size_t choice, Finished finished);
   void end_unforked(PendingAnswer& answer, const Finished& finished);
   void forget_ended();
 

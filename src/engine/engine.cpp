@@ -29,8 +29,6 @@ constexpr std::size_t kMaxLogprobs = 20;
 constexpr std::size_t kMaxStops = 16;
 constexpr std::size_t kMaxStopBytes = 1024;
 constexpr std::size_t kMaxRetrySeconds = 60;
-constexpr std::string_view kChangedFile =
-    "the model's file has changed since it was loaded; what it computes can't be trusted any more. Load it again.";
 
 KvCacheOptions kv_options(const EngineOptions& options) {
   return {options.kv_type, options.kv_type, options.context, std::min(options.chunk, options.context), 0};
@@ -167,17 +165,24 @@ struct Engine::Impl {
 
   void run(const std::stop_token& stop) {
     while (wait_for_work(stop)) {
-      end_cancelled();
-      if (!runner->is_intact()) end_everything(failed(ErrorKind::kBadFile, kChangedFile), false);
-      admit();
-      if (batcher.has_work()) {
-        batcher.step([this] { return mailbox->has_arrivals.load(std::memory_order_relaxed); },
-                     [&stop] { return stop.stop_requested(); });
+      try {
+        take_turn(stop);
+      } catch (const std::exception& failure) {  // no memory for the turn itself
+        batcher.end_youngest(failure);
       }
       publish();
     }
     end_everything(cancelled(), false);
     publish();
+  }
+
+  void take_turn(const std::stop_token& stop) {
+    end_cancelled();
+    if (!runner->is_intact()) end_everything(failed(ErrorKind::kBadFile, StepRunner::kChangedFile), false);
+    admit();
+    if (!batcher.has_work()) return;
+    batcher.step([this] { return mailbox->has_arrivals.load(std::memory_order_relaxed); },
+                 [&stop] { return stop.stop_requested(); });
   }
 
   // False when the engine is to end.
@@ -196,8 +201,8 @@ struct Engine::Impl {
     {
       const std::lock_guard lock(mailbox->mutex);
       if (!mailbox->has_cancelled) return;
-      mailbox->has_cancelled = false;
       gone = mailbox->queue.remove_if([](const auto& answer) { return answer->is_cancelled.load(); });
+      mailbox->has_cancelled = false;
     }
     for (const auto& answer : gone) batcher.end_waiting(*answer, cancelled());
     batcher.end_cancelled();
@@ -205,14 +210,18 @@ struct Engine::Impl {
 
   // Ends all that runs and waits. Afterwards nothing is taken any more.
   void end_everything(const Finished& finished, bool is_healthy) {
-    std::vector<std::shared_ptr<PendingAnswer>> gone;
     {
       const std::lock_guard lock(mailbox->mutex);
-      mailbox->status.is_healthy = is_healthy;
-      gone = mailbox->queue.remove_if([](const auto&) { return true; });
+      mailbox->status.is_healthy = is_healthy;  // from here on nothing is queued
     }
-    for (const auto& answer : gone) batcher.end_waiting(*answer, finished);
+    while (const std::shared_ptr<PendingAnswer> answer = pop()) batcher.end_waiting(*answer, finished);
     batcher.end_all(finished);
+  }
+
+  // The next that waits; null where nobody does.
+  std::shared_ptr<PendingAnswer> pop() {
+    const std::lock_guard lock(mailbox->mutex);
+    return mailbox->queue.empty() ? nullptr : mailbox->queue.pop();
   }
 
   void admit() {
@@ -223,7 +232,7 @@ struct Engine::Impl {
         if (mailbox->queue.empty() || !batcher.has_room_for(*mailbox->queue.front())) return;
         answer = mailbox->queue.pop();
       }
-      batcher.admit(std::move(answer));
+      batcher.admit(answer);
     }
   }
 
@@ -296,22 +305,8 @@ AnswerHandle Engine::submit(Request request, Listener listener) {
   answer->listener = std::move(listener);
 
   const std::shared_ptr<Impl::Mailbox> mailbox = s.mailbox;
-  {
-    const std::lock_guard lock(mailbox->mutex);
-    if (!mailbox->status.is_healthy) throw Error(ErrorKind::kBadFile, std::string(kChangedFile));
-    const bool is_full = mailbox->queue.size() >= s.options.max_queued;
-    if (is_full || mailbox->is_draining) {
-      ++mailbox->status.refused;
-      throw BusyError(is_full ? str(mailbox->queue.size(), " requests are waiting already.")
-                              : std::string("the engine is shutting down."),
-                      s.retry_seconds());
-    }
-    ++mailbox->status.requests;
-    mailbox->queue.push(answer->request.user, answer);
-    mailbox->has_arrivals = true;
-  }
-  mailbox->has_news.notify_all();
-  return AnswerHandle([mailbox, weak = std::weak_ptr(answer)] {
+  // Made before anything is begun: from the queue on, nothing throws.
+  AnswerHandle handle([mailbox, weak = std::weak_ptr(answer)] {
     const std::shared_ptr<PendingAnswer> pending = weak.lock();
     if (pending == nullptr) return;
     {
@@ -321,6 +316,22 @@ AnswerHandle Engine::submit(Request request, Listener listener) {
     }
     mailbox->has_news.notify_all();
   });
+  {
+    const std::lock_guard lock(mailbox->mutex);
+    if (!mailbox->status.is_healthy) throw Error(ErrorKind::kBadFile, std::string(StepRunner::kChangedFile));
+    const bool is_full = mailbox->queue.size() >= s.options.max_queued;
+    if (is_full || mailbox->is_draining) {
+      ++mailbox->status.refused;
+      throw BusyError(is_full ? str(mailbox->queue.size(), " requests are waiting already.")
+                              : std::string("the engine is shutting down."),
+                      s.retry_seconds());
+    }
+    mailbox->queue.push(answer->request.user, answer);
+    ++mailbox->status.requests;
+    mailbox->has_arrivals = true;
+  }
+  mailbox->has_news.notify_all();
+  return handle;
 }
 
 RenderedPrompt Engine::render(const Request& request) const {

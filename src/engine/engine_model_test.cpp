@@ -2,6 +2,9 @@
 // how little memory there is (KNOWN_PROBLEMS rows 4-6, 36-39).
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <future>
@@ -9,6 +12,7 @@
 #include <random>
 
 #include "base/golden.h"
+#include "base/mapping_guard.h"
 #include "engine/answer_constraint.h"
 #include "engine/byte_tokenizer.h"
 #include "engine/engine.h"
@@ -360,6 +364,39 @@ TEST(EngineMemory, EverythingIsGivenBack) {
   EXPECT_EQ(status.finished, 60U);
   EXPECT_EQ(status.cancelled, cancelled);
   EXPECT_EQ(status.kv_bytes, status.kv_cached_bytes);
+}
+
+// F-08, S-10: the file shrinks in the middle of a step.
+TEST(EngineModel, AFileThatShrinksInAStepEndsTheStepWithAnError) {
+  survive_lost_mappings();
+  const auto folder = std::filesystem::temp_directory_path() / str("carat_shrinking_model_", ::getpid());
+  std::filesystem::copy(std::filesystem::path(CARAT_TEST_DATA) / "golden" / "text-dense" / "model", folder);
+  const auto model = Model::load(folder);
+  const auto runner = make_model_runner(model, {2, "", ActivationType::kF32}, 64);
+  PagePool pool;
+  KvCache cache(runner->config(), {DType::kF32, DType::kF32, 64, 64, 0}, pool);
+  cache.make_room(0, 8);
+  Batch batch;
+  for (std::size_t i = 0; i < 8; ++i) batch.rows.push_back({static_cast<std::int32_t>(i), 0, i, i == 7});
+  std::array<KvCache*, 1> caches{&cache};
+  batch.caches = caches;
+  runner->forward(batch, {}, nullptr);
+  EXPECT_TRUE(runner->is_intact());
+
+  int layers = 0;
+  const auto shrink = [&] {
+    if (++layers == 2) std::filesystem::resize_file(folder / "model.safetensors", 0);
+    return false;
+  };
+  try {
+    runner->forward(batch, {}, shrink);
+    ADD_FAILURE() << "the step went well";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBadFile) << error.what();
+  }
+  EXPECT_FALSE(runner->is_intact());
+  EXPECT_TRUE(is_mapping_lost(model->checkpoint().tensors()[0].bytes.data()));  // it was more than a look at the size
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

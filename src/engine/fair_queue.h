@@ -23,8 +23,9 @@ class FairQueue {
       ++size_;
       return;
     }
-    lines_.push_back({user, {}});
-    lines_.back().things.push_back(std::move(thing));
+    Line line{user, {}};  // whole before it stands among the others, also where memory runs out
+    line.things.push_back(std::move(thing));
+    lines_.push_back(std::move(line));
     ++size_;
   }
 
@@ -47,6 +48,7 @@ class FairQueue {
   template <typename Predicate>
   std::vector<T> remove_if(const Predicate& is_unwanted) {
     std::vector<T> removed;
+    removed.reserve(size_);  // so that nothing throws once things move
     for (Line& line : lines_) {
       std::erase_if(line.things, [&](T& thing) {
         if (!is_unwanted(thing)) return false;

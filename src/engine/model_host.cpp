@@ -79,6 +79,13 @@ std::shared_ptr<Answerer> ModelHost::acquire(const std::string& name, std::optio
       lock.lock();
     } else if (found->second.answerer == nullptr) {
       changed_.wait(lock);
+    } else if (!found->second.answerer->status().is_healthy) {
+      // Its file has changed underneath: who has it is told so, and who asks now gets what the file holds now.
+      std::shared_ptr<Answerer> gone = std::move(found->second.answerer);
+      slots_.erase(found);
+      lock.unlock();
+      gone.reset();
+      lock.lock();
     } else {
       Slot& slot = found->second;
       if (keep_alive) slot.keep_alive = *keep_alive;

@@ -36,8 +36,9 @@ class ModelHost {
   ModelHost& operator=(const ModelHost&) = delete;
 
   // The model, loaded by now; hold the pointer while an answer is made, for a model in use is never unloaded. Waits
-  // while another thread loads it. keep_alive holds from now on for this model; 0 unloads it as soon as it is unused.
-  // Throws what the loader throws, and BusyError where max_loaded models are all in use and stay so for a second.
+  // while another thread loads it. One whose file has changed underneath is loaded anew. keep_alive holds from now on
+  // for this model; 0 unloads it as soon as it is unused. Throws what the loader throws, and BusyError where max_loaded
+  // models are all in use and stay so for a second.
   std::shared_ptr<Answerer> acquire(const std::string& name, std::optional<std::chrono::seconds> keep_alive = {});
 
   // Unloads it when nobody uses it any more. False where it isn't loaded.

@@ -83,5 +83,39 @@ TEST(ModelHost, UnloadsWhatNobodyUses) {
   EXPECT_FALSE(host.loaded()[0].expires);
 }
 
+// F-08: of the model, only that its file has changed.
+class LostAnswerer final : public Answerer {
+ public:
+  AnswerHandle submit(Request, Listener) override { return {}; }
+  RenderedPrompt render(const Request&) const override { return {}; }
+  EngineStatus status() const override {
+    EngineStatus status;
+    status.is_healthy = false;
+    return status;
+  }
+  const ModelInfo& info() const override { return info_; }
+  const Tokenizer& tokenizer() const override { throw Error(ErrorKind::kInternal, "nobody asks"); }
+  void drain() override {}
+
+ private:
+  ModelInfo info_;
+};
+
+TEST(ModelHost, LoadsAgainWhatHasChangedUnderneath) {
+  int loads = 0;
+  ModelHost host(
+      [&](const std::string& name) -> std::shared_ptr<Answerer> {
+        if (++loads == 1) return std::make_shared<LostAnswerer>();
+        return load_script(name);
+      },
+      {});
+  const auto lost = host.acquire("a");
+  const auto again = host.acquire("a");
+  EXPECT_NE(lost, again);
+  EXPECT_TRUE(again->status().is_healthy);
+  EXPECT_EQ(host.acquire("a"), again);
+  EXPECT_EQ(loads, 2);
+}
+
 }  // namespace
 }  // namespace carat

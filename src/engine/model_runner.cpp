@@ -1,10 +1,11 @@
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
+#include "base/mapping_guard.h"
 #include "chat/chat_template.h"
 #include "decoder/decoder.h"
 #include "engine/compute_context.h"
@@ -22,7 +23,12 @@ class ModelRunner final : public StepRunner {
         media_(model_),
         decoder_(config(), model_->weights()),
         scratch_(config(), chunk) {
-    for (const Tensor& tensor : model_->checkpoint().tensors()) files_.insert(tensor.file);
+    for (const Checkpoint* checkpoint : {&model_->checkpoint(), model_->projector()}) {
+      if (checkpoint == nullptr) continue;
+      for (const Tensor& tensor : checkpoint->tensors()) {
+        if (tensor.file != nullptr) files_.emplace(tensor.file, tensor.bytes.data());
+      }
+    }
     const ModelConfig& model_config = model_->config();
     if (model_->vision() != nullptr || model_->audio() != nullptr) media_context_.emplace(options);
     info_.architecture = model_config.architecture;
@@ -40,12 +46,16 @@ class ModelRunner final : public StepRunner {
   const Tokenizer& tokenizer() const override { return model_->tokenizer(); }
   const ModelInfo& info() const override { return info_; }
   bool is_intact() const override {
-    return std::ranges::all_of(files_, [](const File* file) { return file == nullptr || file->is_unchanged(); });
+    return std::ranges::all_of(files_, [](const auto& file) {
+      const auto& [opened, address] = file;
+      return opened->is_unchanged() && !is_mapping_lost(address);
+    });
   }
 
   void forward(const Batch& batch, std::span<const TokenHistory> /*histories*/,
                const std::function<bool()>& should_stop) override {
     hidden_ = decoder_.forward(context_.compute(), batch, scratch_, nullptr, should_stop);
+    require_intact();
   }
 
   MatView<float> logits(std::size_t first, std::size_t rows) override {
@@ -53,6 +63,7 @@ class ModelRunner final : public StepRunner {
     if (logits_.size() < rows * vocab) logits_ = AlignedBuffer<float>(rows * vocab, "logits");
     const MatView<float> out = logits_.mat(rows, vocab);
     decoder_.logits(context_.compute(), hidden_.row_range(first, rows), out);
+    require_intact();
     return out;
   }
 
@@ -66,12 +77,16 @@ class ModelRunner final : public StepRunner {
         ImageBudget budget = part.max_soft_tokens;
         if (budget) budget = std::clamp<std::size_t>(*budget, 1, kLargestPicture);
         const std::lock_guard lock(media_mutex_);
-        return media_.image(media_context_->media_compute(), bytes, budget, where);
+        SharedSoftTokens soft = media_.image(media_context_->media_compute(), bytes, budget, where);
+        require_intact();
+        return soft;
       }
       case MediaKind::kAudio: {
         model_->require_audio();
         const std::lock_guard lock(media_mutex_);
-        return media_.sound(media_context_->media_compute(), bytes, where);
+        SharedSoftTokens soft = media_.sound(media_context_->media_compute(), bytes, where);
+        require_intact();
+        return soft;
       }
       case MediaKind::kVideo:
         break;
@@ -84,8 +99,13 @@ class ModelRunner final : public StepRunner {
   ThreadPool& pool() override { return context_.compute().pool; }
 
  private:
+  // What was computed from a file that changed meanwhile is not given out.
+  void require_intact() const {
+    if (!is_intact()) throw Error(ErrorKind::kBadFile, std::string(kChangedFile));
+  }
+
   std::shared_ptr<const Model> model_;
-  std::set<const File*> files_;  // that the weights are read from
+  std::map<const File*, const std::byte*> files_;  // that weights are read from, each with an address in its mapping
   ModelInfo info_;
   ComputeContext context_;
   MediaStore media_;

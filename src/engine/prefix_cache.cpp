@@ -98,10 +98,11 @@ void PrefixCache::insert(const std::string& salt, std::span<const TokenKey> keys
       next->keys.assign(wanted.begin(), wanted.end());
       next->blocks = std::move(blocks);
     } else if (next == nullptr || step.common < wanted.size()) {
-      next = node->children.emplace_back(std::make_unique<Node>()).get();
+      auto fresh = std::make_unique<Node>();  // whole before anybody finds it, also where memory runs out
+      fresh->keys.assign(wanted.begin(), wanted.end());
+      fresh->blocks = std::move(blocks);
+      next = node->children.emplace_back(std::move(fresh)).get();
       ++nodes_;
-      next->keys.assign(wanted.begin(), wanted.end());
-      next->blocks = std::move(blocks);
     } else if (next->blocks.sliding == nullptr && blocks.sliding != nullptr && next->keys.size() == wanted.size()) {
       next->blocks.sliding = std::move(blocks.sliding);
     }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "decoder/batch.h"
 #include "engine/answerer.h"
@@ -33,6 +34,8 @@ class StepRunner {
   virtual const ModelInfo& info() const = 0;
   // False once the files underneath have changed: nothing that is computed from then on can be trusted.
   virtual bool is_intact() const = 0;
+  static constexpr std::string_view kChangedFile =
+      "the model's file has changed since it was loaded; what it computes can't be trusted any more. Load it again.";
 
   // Computes the rows of a step (at most the `chunk` the runner was made for), whose caches have room. histories: of
   // the sequences, by BatchRow::sequence. should_stop is asked now and then; when it says so, Error(kCancelled).

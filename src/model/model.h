@@ -31,6 +31,8 @@ class Model {
   const std::filesystem::path& path() const { return checkpoint_->path(); }
   const ModelConfig& config() const { return config_; }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
+  // The file of the towers, where they have one of their own; else null.
+  const Checkpoint* projector() const { return mmproj_.get(); }
   const DecoderWeights& weights() const { return weights_; }
 
   // The towers; null where the files hold none.

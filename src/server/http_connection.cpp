@@ -59,7 +59,11 @@ class ConnectionExchange : public Exchange {
         number_(number),
         request_(std::move(request)) {}
   ~ConnectionExchange() override {
-    asio::post(*network_, [connection = std::move(connection_), number = number_] { connection->abandon(number); });
+    try {
+      post([](HttpConnection& c, std::size_t n) { c.abandon(n); });
+    } catch (const std::exception&) {  // no memory for the message
+      connection_->abandon_later(number_);
+    }
   }
 
   const ServerRequest& request() const override { return request_; }
@@ -87,7 +91,7 @@ class ConnectionExchange : public Exchange {
   template <typename Call>
   void post(Call call) {
     asio::post(*network_, [connection = connection_, number = number_, call = std::move(call)]() mutable {
-      call(*connection, number);
+      connection->guarded([&] { call(*connection, number); });
     });
   }
 
@@ -122,7 +126,7 @@ void HttpConnection::start() {
       if (error) return self->close();
       self->state_ = State::kIdle;
       self->began_ = Clock::now();
-      self->read_more();
+      self->guarded([&] { self->read_more(); });
     });
   } else {
     read_more();
@@ -137,7 +141,9 @@ void HttpConnection::read_more() {
   if (is_reading_ || state_ == State::kClosed) return;
   if (state_ == State::kResponding && in_.size() >= kMaxReadAhead) return;
   is_reading_ = true;
-  auto handler = [self = shared_from_this()](const error_code& error, std::size_t size) { self->on_read(error, size); };
+  auto handler = [self = shared_from_this()](const error_code& error, std::size_t size) {
+    self->guarded([&] { self->on_read(error, size); });
+  };
   std::visit([&](auto& stream) { stream.async_read_some(in_.prepare(kReadBytes), std::move(handler)); }, stream_);
 }
 
@@ -226,6 +232,7 @@ bool HttpConnection::read_head() {
     return false;
   }
   max_body_bytes_ = admission.max_body_bytes;
+  is_quick_ = admission.is_quick;
   const auto length = parser_->content_length();
   if (length && *length > max_body_bytes_) {
     refuse(413, str("the request's body has ", *length, " bytes, the limit is ", max_body_bytes_, "."));
@@ -315,13 +322,22 @@ void HttpConnection::dispatch() {
   request_.peer = request.peer;
   auto exchange =
       std::make_shared<ConnectionExchange>(shared_.network, shared_from_this(), exchange_, std::move(request));
+  if (is_quick_) return handle(shared_.callbacks, exchange);
   asio::post(shared_.handlers, [exchange = std::move(exchange), &callbacks = shared_.callbacks]() mutable {
     try {
-      callbacks.handle(exchange);
-    } catch (const std::exception& error) {
-      exchange->respond(callbacks.refuse(exchange->request(), 500, error.what()));
+      handle(callbacks, exchange);
+    } catch (const std::exception&) {
+      exchange.reset();  // not even words for it: the client is told 500, or cut off
     }
   });
+}
+
+void HttpConnection::handle(const HttpCallbacks& callbacks, const std::shared_ptr<Exchange>& exchange) {
+  try {
+    callbacks.handle(exchange);
+  } catch (const std::exception& error) {
+    exchange->respond(callbacks.refuse(exchange->request(), 500, error.what()));
+  }
 }
 
 // ---- Answering
@@ -416,7 +432,7 @@ void HttpConnection::write_next() {
     out_.push_back(std::move(joined));
   }
   auto handler = [self = shared_from_this()](const error_code& error, std::size_t size) {
-    self->on_written(error, size);
+    self->guarded([&] { self->on_written(error, size); });
   };
   std::visit([&](auto& stream) { asio::async_write(stream, asio::buffer(out_.front()), std::move(handler)); }, stream_);
 }
@@ -440,8 +456,7 @@ void HttpConnection::finish_exchange() {
   gone_ = nullptr;
   count_body(0);
   shared_.count_exchanges(-1);
-  shared_.callbacks.finished(request_, status_, sent_bytes_,
-                             std::chrono::duration<double>(Clock::now() - exchange_began_).count());
+  report(status_);
   parser_.reset();
   if (!keeps_alive_ || shared_.is_draining) return linger();
   state_ = State::kIdle;
@@ -476,14 +491,27 @@ void HttpConnection::close() {
   if (was_responding) {
     shared_.count_exchanges(-1);
     constexpr int kClientGone = 499;
-    shared_.callbacks.finished(request_, is_answered_ ? status_ : kClientGone, sent_bytes_,
-                               std::chrono::duration<double>(Clock::now() - exchange_began_).count());
-    if (const auto gone = std::exchange(gone_, nullptr)) gone();
+    report(is_answered_ ? status_ : kClientGone);
+    try {
+      if (const auto gone = std::exchange(gone_, nullptr)) gone();
+    } catch (const std::exception&) {  // no memory: the answer goes on for nobody, to its end
+      gone_ = nullptr;
+    }
   }
   shared_.closed(*this);
 }
 
+void HttpConnection::report(int status) {
+  try {
+    shared_.callbacks.finished(request_, status, sent_bytes_,
+                               std::chrono::duration<double>(Clock::now() - exchange_began_).count());
+  } catch (const std::exception&) {  // a line of the log that there is no memory for
+    return;
+  }
+}
+
 void HttpConnection::check_deadlines(Clock::time_point now) {
+  if (const std::size_t exchange = abandoned_.exchange(0); exchange != 0) abandon(exchange);
   const HttpLimits& limits = shared_.limits;
   if (is_writing_ && now - last_write_ > limits.write_stall) return close();
   switch (state_) {

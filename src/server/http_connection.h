@@ -2,6 +2,7 @@
 // this: Boost.Beast takes long to compile.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -58,6 +60,18 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void end_stream(std::size_t exchange);
   void on_gone(std::size_t exchange, std::function<void()> callback);
   void abandon(std::size_t exchange);
+  // The same, at the next look at deadlines, and from any thread: where there is no memory for a message.
+  void abandon_later(std::size_t exchange) noexcept { abandoned_ = exchange; }
+
+  // Runs it; where it throws, for want of memory, this connection is closed, and the others go on.
+  template <typename Work>
+  void guarded(const Work& work) {
+    try {
+      work();
+    } catch (const std::exception&) {
+      close();
+    }
+  }
 
  private:
   enum class State {
@@ -83,7 +97,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool parse();                       // feeds in_ to the parser; false after a refusal
   void refuse(int status, const std::string& message);
   void dispatch();
+  static void handle(const HttpCallbacks& callbacks, const std::shared_ptr<Exchange>& exchange);
   void begin_exchange();
+  void report(int status);  // to callbacks.finished
 
   std::string head_text(const ServerResponse& response, std::optional<std::size_t> length, bool is_chunked);
   void send(std::string bytes);
@@ -106,6 +122,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
       };
   ServerRequest request_;
   std::size_t max_body_bytes_ = 0;
+  bool is_quick_ = false;
   std::size_t body_bytes_ = 0;   // counted in shared_.bodies_bytes
   Clock::time_point began_;      // when the state was entered, or the request's first byte came
   Clock::time_point last_read_;  // when bytes came last
@@ -123,6 +140,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   int status_ = 0;
   std::size_t sent_bytes_ = 0;
   std::function<void()> gone_;
+  std::atomic<std::size_t> abandoned_{0};  // the number of an exchange; 0: none
 
   std::deque<std::string> out_;
   std::size_t unsent_bytes_ = 0;

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <boost/system/system_error.hpp>
 #include <thread>
 #include <unordered_set>
+#include <utility>
 
 #include "base/error.h"
 #include "server/http_connection.h"
@@ -73,29 +75,24 @@ class HttpServer::Impl {
         callbacks_(std::move(callbacks)),
         tls_(tls_context(options_)),
         handlers_(options_.handler_threads),
-        timer_(*network_),
-        retry_(*network_),
         shared_{options_.limits, callbacks_, network_, handlers_, false, 0, {}, {}} {
     shared_.closed = [this](HttpConnection& connection) { forget(connection); };
     shared_.count_exchanges = [this](std::ptrdiff_t change) {
       exchanges_ += static_cast<std::size_t>(change);  // wraps as it should for -1
     };
     for (const std::string& address : options_.addresses) {
-      acceptors_.push_back(listen_at(*network_, address, port_ != 0 ? port_ : options_.port));
-      if (port_ == 0) port_ = acceptors_.back().local_endpoint().port();
+      listening_.push_back({listen_at(*network_, address, port_ != 0 ? port_ : options_.port)});
+      if (port_ == 0) port_ = listening_.back().acceptor.local_endpoint().port();
     }
-    for (tcp::acceptor& acceptor : acceptors_) accept(acceptor);
-    tick();
-    thread_ = std::thread([this] { network_->run(); });
+    accept();
+    thread_ = std::thread([this] { run(); });
   }
 
   ~Impl() {
     asio::post(*network_, [this] {
       is_stopping_ = true;
       error_code ignored;
-      for (tcp::acceptor& acceptor : acceptors_) acceptor.close(ignored);
-      timer_.cancel();
-      retry_.cancel();
+      for (Listening& listening : listening_) listening.acceptor.close(ignored);
       const auto connections = connections_;
       for (const auto& connection : connections) connection->close();
     });
@@ -117,49 +114,79 @@ class HttpServer::Impl {
   }
 
  private:
-  void accept(tcp::acceptor& acceptor) {
-    if (is_stopping_) return;
-    if (connections_.size() >= options_.limits.max_connections) {
-      waiting_.push_back(&acceptor);  // until one closes
-      return;
-    }
-    acceptor.async_accept([this, &acceptor](const error_code& error, tcp::socket socket) {
-      if (is_stopping_) return;
-      if (error) {
-        // Most likely no file descriptor is left: a pause, not a spin.
-        retry_.expires_after(std::chrono::milliseconds(100));
-        retry_.async_wait([this, &acceptor](const error_code& cancelled) {
-          if (!cancelled) accept(acceptor);
-        });
-        return;
+  void run() {
+    const auto there_is_always_work = asio::make_work_guard(*network_);
+    while (!network_->stopped()) {
+      try {
+        network_->run_for(kTick);
+        check_deadlines();
+        accept();
+      } catch (const std::exception&) {  // no memory for one event, or for this look at deadlines: others follow
+        continue;
       }
-      auto connection = std::make_shared<HttpConnection>(shared_, std::move(socket), tls_ ? &*tls_ : nullptr);
-      connections_.insert(connection);
-      connection_count_ = connections_.size();
-      connection->start();
-      accept(acceptor);
+    }
+  }
+
+  // An address that is listened at.
+  struct Listening {
+    tcp::acceptor acceptor;
+    std::shared_ptr<bool> is_accepting = std::make_shared<bool>(false);  // pending accepts may outlive the acceptor
+  };
+
+  // Lives as long as a pending accept. Asio drops a handler without a call where it has no memory for the new socket.
+  class Accepting {
+   public:
+    explicit Accepting(std::shared_ptr<bool> flag) : flag_(std::move(flag)) { *flag_ = true; }
+    Accepting(Accepting&&) noexcept = default;
+    Accepting& operator=(Accepting&&) = delete;
+    ~Accepting() { end(); }
+    void end() {
+      if (flag_ != nullptr) *flag_ = false;
+      flag_ = nullptr;
+    }
+
+   private:
+    std::shared_ptr<bool> flag_;
+  };
+
+  // Of each address, unless that is under way: at the start, when a connection makes room, and at every tick. Where no
+  // file descriptor or no memory is left, the next tick is soon enough: no spin.
+  void accept() {
+    for (Listening& listening : listening_) accept(listening);
+  }
+
+  void accept(Listening& listening) {
+    if (is_stopping_ || *listening.is_accepting || connections_.size() >= options_.limits.max_connections) return;
+    listening.acceptor.async_accept([this, &listening, accepting = Accepting(listening.is_accepting)](
+                                        const error_code& error, tcp::socket socket) mutable {
+      accepting.end();
+      if (error || is_stopping_) return;
+      welcome(std::move(socket));
+      accept(listening);
     });
+  }
+
+  void welcome(tcp::socket socket) {
+    auto connection = std::make_shared<HttpConnection>(shared_, std::move(socket), tls_ ? &*tls_ : nullptr);
+    connections_.insert(connection);
+    connection_count_ = connections_.size();
+    connection->guarded([&] { connection->start(); });
   }
 
   void forget(HttpConnection& connection) {
     connections_.erase(connection.shared_from_this());
     connection_count_ = connections_.size();
-    if (!waiting_.empty()) {
-      tcp::acceptor* acceptor = waiting_.back();
-      waiting_.pop_back();
-      accept(*acceptor);
+    try {
+      accept();
+    } catch (const std::exception&) {  // no memory: at the next tick
+      return;
     }
   }
 
-  void tick() {
-    timer_.expires_after(kTick);
-    timer_.async_wait([this](const error_code& cancelled) {
-      if (cancelled || is_stopping_) return;
-      const Clock::time_point now = Clock::now();
-      const std::vector<std::shared_ptr<HttpConnection>> connections(connections_.begin(), connections_.end());
-      for (const auto& connection : connections) connection->check_deadlines(now);
-      tick();
-    });
+  void check_deadlines() {
+    const Clock::time_point now = Clock::now();
+    const std::vector<std::shared_ptr<HttpConnection>> connections(connections_.begin(), connections_.end());
+    for (const auto& connection : connections) connection->guarded([&] { connection->check_deadlines(now); });
   }
 
   HttpOptions options_;
@@ -167,9 +194,7 @@ class HttpServer::Impl {
   std::optional<asio::ssl::context> tls_;
   std::shared_ptr<asio::io_context> network_ = std::make_shared<asio::io_context>();
   asio::thread_pool handlers_;
-  std::deque<tcp::acceptor> acceptors_;
-  std::vector<tcp::acceptor*> waiting_;  // for room
-  asio::steady_timer timer_, retry_;
+  std::deque<Listening> listening_;
   std::unordered_set<std::shared_ptr<HttpConnection>> connections_;
   HttpShared shared_;
   bool is_stopping_ = false;
@@ -179,8 +204,15 @@ class HttpServer::Impl {
   std::thread thread_;
 };
 
-HttpServer::HttpServer(HttpOptions options, HttpCallbacks callbacks)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(callbacks))) {}
+HttpServer::HttpServer(HttpOptions options, HttpCallbacks callbacks) {
+  try {
+    impl_ = std::make_unique<Impl>(std::move(options), std::move(callbacks));
+  } catch (const boost::system::system_error& error) {
+    throw Error(
+        ErrorKind::kOutOfMemory,
+        str("the system gives the server no more threads or descriptors: ", error.what(), ". Check ulimit -u and -n."));
+  }
+}
 HttpServer::~HttpServer() = default;
 
 std::uint16_t HttpServer::port() const {

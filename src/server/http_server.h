@@ -65,11 +65,12 @@ class Exchange {
 struct Admission {
   std::optional<ServerResponse> refusal = {};  // the answer; the body is not read
   std::size_t max_body_bytes = 0;
+  bool is_quick = false;  // its handler takes no time: called on the network's thread, however busy the others are
 };
 
 struct HttpCallbacks {
   std::function<Admission(const ServerRequest& head)> admit;  // on the network's thread: must be quick
-  std::function<void(std::shared_ptr<Exchange>)> handle;      // on a handler thread; may throw: 500
+  std::function<void(std::shared_ptr<Exchange>)> handle;      // on a handler thread, or quick; may throw: 500
   // An answer for what is wrong with the request as HTTP; the request may be half empty.
   std::function<ServerResponse(const ServerRequest& head, int status, const std::string& message)> refuse;
   // After each answer, for logs and metrics, on the network's thread. status 499: the client left before it.
@@ -78,7 +79,8 @@ struct HttpCallbacks {
 
 class HttpServer {
  public:
-  // Binds and listens, and starts to serve. Throws Error(kBadInput) naming an address or file that can't be used.
+  // Binds and listens, and starts to serve. Throws Error(kBadInput) naming an address or file that can't be used,
+  // Error(kOutOfMemory) where there are no threads or descriptors for it.
   HttpServer(HttpOptions options, HttpCallbacks callbacks);
   // Closes everything at once and waits for handlers that run.
   ~HttpServer();

@@ -50,6 +50,12 @@ class RawClient {
     return text;
   }
   std::string hear_all() { return hear("\x01 never \x01"); }
+  void shut() { ::shutdown(fd_, SHUT_WR); }
+  void reset() {
+    const linger at_once{1, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close();
+  }
   void close() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
@@ -60,7 +66,8 @@ class RawClient {
   bool is_connected_ = false;
 };
 
-// /echo answers with the body, /stream with three pieces, /endless with pieces for ever, /wait never, /throw throws.
+// /echo answers with the body, /stream with three pieces, /endless with pieces for ever, /wait never, /throw throws,
+// /block keeps its thread, /quick needs none.
 class ServerTest : public ::testing::Test {
  protected:
   void start(HttpLimits limits = {}) {
@@ -71,6 +78,7 @@ class ServerTest : public ::testing::Test {
       Admission admission;
       if (head.path == "/secret") admission.refusal = ServerResponse{401, "text/plain", {}, "no"};
       admission.max_body_bytes = 1000;
+      admission.is_quick = head.path == "/quick";
       return admission;
     };
     callbacks.handle = [this](const std::shared_ptr<Exchange>& exchange) { handle(exchange); };
@@ -96,6 +104,11 @@ class ServerTest : public ::testing::Test {
       const std::scoped_lock lock(mutex_);
       exchange->on_gone([this] { is_gone_ = true; });
       held_.push_back(exchange);
+    } else if (path == "/quick") {
+      exchange->respond({200, "text/plain", {}, "quick"});
+    } else if (path == "/block") {
+      unblocked_.wait();
+      exchange->respond({200, "text/plain", {}, "unblocked"});
     } else if (path == "/throw") {
       throw Error(ErrorKind::kInternal, "thrown");
     }
@@ -113,6 +126,8 @@ class ServerTest : public ::testing::Test {
 
   std::atomic<bool> is_gone_{false};
   std::atomic<int> last_status_{0};
+  std::promise<void> unblock_;
+  std::shared_future<void> unblocked_{unblock_.get_future()};
   std::mutex mutex_;
   std::vector<std::shared_ptr<Exchange>> held_;
   std::unique_ptr<HttpServer> server_;
@@ -218,6 +233,47 @@ TEST_F(ServerTest, HearsWhenAClientLeaves) {
     EXPECT_EQ(last_status_, 499);
   }
   EXPECT_TRUE(closes_all());
+}
+
+// S-33: threads run short.
+TEST_F(ServerTest, QuickAnswersNeedNoHandlerThread) {
+  start();
+  std::vector<std::unique_ptr<RawClient>> blocked;
+  for (int i = 0; i < 6; ++i) {
+    blocked.push_back(std::make_unique<RawClient>(server_->port()));
+    blocked.back()->say(post("/block", "", "Connection: close\r\n"));
+  }
+  RawClient raw(server_->port());
+  raw.say(post("/quick", ""));
+  EXPECT_TRUE(raw.hear("quick").starts_with("HTTP/1.1 200 "));
+  unblock_.set_value();
+  for (const auto& client : blocked) EXPECT_TRUE(client->hear_all().ends_with("unblocked"));
+}
+
+// F-09: a client that has sent all it will send, and still reads.
+TEST_F(ServerTest, ARequestOfAHalfClosedConnectionIsNotAnswered) {
+  start();
+  RawClient raw(server_->port());
+  raw.say(post("/wait", ""));
+  raw.shut();
+  EXPECT_TRUE(comes_true(is_gone_));
+  EXPECT_TRUE(closes_all());
+}
+
+// F-09: a connection that is reset, at each point of a request.
+TEST_F(ServerTest, ResetsAtEveryPointAreForgotten) {
+  start();
+  const std::string request = post("/echo", "0123456789");
+  for (std::size_t size = 0; size <= request.size(); ++size) {
+    RawClient raw(server_->port());
+    raw.say(request.substr(0, size));
+    raw.reset();
+  }
+  EXPECT_TRUE(closes_all());
+  EXPECT_EQ(server_->open_exchanges(), 0U);
+  RawClient raw(server_->port());
+  raw.say(post("/echo", "still here"));
+  EXPECT_TRUE(raw.hear("still here").starts_with("HTTP/1.1 200 "));
 }
 
 // S-31.

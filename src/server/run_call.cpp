@@ -46,6 +46,7 @@ class RunningCall : public OpenCall, public std::enable_shared_from_this<Running
       throw;
     }
     const std::scoped_lock lock(mutex_);
+    if (is_over_) return;
     if (is_streaming_) begin();
     exchange_->on_gone([self = shared_from_this()] {
       {
@@ -72,7 +73,18 @@ class RunningCall : public OpenCall, public std::enable_shared_from_this<Running
     try {
       take(request, std::move(event));
     } catch (const std::exception& error) {
-      if (!is_over_) fail(to_api_error(error));
+      fail_quietly(error);
+    }
+  }
+
+  // Where there is no memory even to say so, the exchange is dropped, and its client is told 500, or sees an end that
+  // is none.
+  void fail_quietly(const std::exception& failure) noexcept {
+    try {
+      if (!is_over_) fail(to_api_error(failure));
+    } catch (const std::exception&) {
+      is_over_ = true;
+      exchange_.reset();
     }
   }
 
@@ -119,12 +131,12 @@ class RunningCall : public OpenCall, public std::enable_shared_from_this<Running
     if (open_ > 0) return;
     ServerResponse response = format_->whole(answers_);
     response.headers.insert(response.headers.end(), headers_.begin(), headers_.end());
-    is_over_ = true;
     exchange_->respond(std::move(response));
+    is_over_ = true;
   }
 
   void begin() {
-    if (std::exchange(has_begun_, true) || is_over_) return;
+    if (has_begun_ || is_over_) return;
     ServerResponse head;
     head.content_type = format_->stream_type();
     head.headers = headers_;
@@ -132,11 +144,12 @@ class RunningCall : public OpenCall, public std::enable_shared_from_this<Running
     head.headers.push_back({"X-Accel-Buffering", "no"});
     head.body = format_->begin();
     exchange_->begin_stream(std::move(head));
+    has_begun_ = true;
   }
 
   void end() {
-    is_over_ = true;
     exchange_->end_stream();
+    is_over_ = true;
   }
 
   void fail(const ApiError& error) {
@@ -146,17 +159,17 @@ class RunningCall : public OpenCall, public std::enable_shared_from_this<Running
       exchange_->write(format_->stream_error(error, id));
       end();
     } else {
-      is_over_ = true;
       ServerResponse response = error_response(dialect_, error, id);
       response.headers.insert(response.headers.end(), headers_.begin(), headers_.end());
       exchange_->respond(std::move(response));
+      is_over_ = true;
     }
   }
 
   const std::shared_ptr<Answerer> answerer_;  // a model in use is not unloaded
   const std::unique_ptr<AnswerFormat> format_;
   const bool is_streaming_;
-  const std::shared_ptr<Exchange> exchange_;
+  std::shared_ptr<Exchange> exchange_;  // null only where is_over_
   const Dialect dialect_;
   const std::vector<HttpHeader> headers_;
   const std::function<void(const Usage&, const Timings&)> on_done_;

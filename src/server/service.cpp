@@ -149,6 +149,7 @@ Admission Service::admit(const ServerRequest& head) {
   }
   const BodyKind body = found.route->body;
   // Requests that take no body may bring one: some clients send "{}" with a GET.
+  admission.is_quick = found.route->is_open;  // health, above all, is told also while every handler is at work
   admission.max_body_bytes = body == BodyKind::kMediaJson || body == BodyKind::kForm
                                  ? options_.max_body_bytes
                                  : std::min(kSmallBody, options_.max_body_bytes);

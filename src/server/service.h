@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,8 @@ struct ServiceOptions {
   bool is_lenient = false;  // requests that need stored state are answered without it
   std::size_t max_body_bytes = std::size_t{64} << 20;
   std::string version = "0";
-  ModelSource* managed = nullptr;                    // whose models clients may get and delete; null: they may not
+  std::chrono::seconds stuck{120};  // a step that takes longer with work at hand: the model answers nothing any more
+  ModelSource* managed = nullptr;   // whose models clients may get and delete; null: they may not
   std::function<void(const std::string& line)> log;  // a JSON object a line; null: no log
 };
 

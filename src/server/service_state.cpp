@@ -10,8 +10,6 @@ namespace {
 
 // The level of Ollama's interface that is spoken; its clients compare it.
 constexpr std::string_view kOllamaVersion = "0.12.0";
-// A step that takes longer than this with work at hand counts as stuck.
-constexpr double kStuckSeconds = 120;
 
 // The page runs its own script only, shows pictures that were chosen in it, and talks to this server.
 constexpr std::string_view kPagePolicy =
@@ -60,9 +58,9 @@ void Service::live(const std::shared_ptr<Exchange>& exchange) {
 
 bool Service::is_healthy() const {
   const auto loaded = host_.loaded();
-  return std::ranges::all_of(loaded, [](const ModelHost::Loaded& model) {
+  return std::ranges::all_of(loaded, [this](const ModelHost::Loaded& model) {
     const EngineStatus status = model.answerer->status();
-    return status.is_healthy && status.seconds_since_step <= kStuckSeconds;
+    return status.is_healthy && std::chrono::duration<double>(status.seconds_since_step) <= options_.stuck;
   });
 }
 

@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-void write_file_atomically(const fs::path& path, std::string_view content) {
+void write_file_atomically(const fs::path& path, std::string_view content, unsigned mode) {
   std::error_code error;
   fs::create_directories(path.parent_path(), error);
   if (error) fail(path, error.value());
@@ -39,7 +39,7 @@ void write_file_atomically(const fs::path& path, std::string_view content) {
     if (n < 0 && errno != EINTR) problem = errno;
     if (n > 0) rest.remove_prefix(static_cast<std::size_t>(n));
   }
-  if (problem == 0 && ::fchmod(fd, 0644) != 0) problem = errno;
+  if (problem == 0 && ::fchmod(fd, mode) != 0) problem = errno;
   if (problem == 0 && ::fsync(fd) != 0) problem = errno;
   ::close(fd);
   if (problem == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) problem = errno;

@@ -7,7 +7,7 @@
 namespace carat {
 
 // Makes the folders above if need be. Throws Error(kBadFile) naming the file.
-void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+void write_file_atomically(const std::filesystem::path& path, std::string_view content, unsigned mode = 0644);
 
 // Makes a new or changed name in a folder last through a loss of power; does nothing where the file system can't.
 void sync_folder(const std::filesystem::path& folder) noexcept;

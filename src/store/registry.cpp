@@ -20,9 +20,8 @@ constexpr std::size_t kMaxFiles = 10'000;
   throw Error(ErrorKind::kBadFile, str(printable(url, 200), ": the server's answer makes no sense: ", what, "."));
 }
 
-json::value get_json(const std::string& url, const RegistryAccess& access, std::vector<std::string> headers = {}) {
-  HttpRequest request{
-      .url = url, .token = access.token, .user_password = access.user_password, .headers = std::move(headers)};
+json::value get_json(const std::string& url, const RegistryAccess& access, const std::vector<std::string>& headers) {
+  HttpRequest request{.url = url, .token = access.token, .user_password = access.user_password, .headers = headers};
   HttpClient client;
   return parse_json(client.get_text(request, kMaxListingBytes, access.should_stop), printable(url, 200),
                     ErrorKind::kBadFile);
@@ -66,11 +65,11 @@ bool is_commit(std::string_view text) {
 // ---- Hugging Face
 // -----------------------------------------------------------------------------------------------------
 
-RegistryListing list_hub(const Reference& reference, const RegistryAccess& access) {
+RegistryListing list_hub(const Reference& reference, const FetchJson& fetch) {
   const std::string endpoint = hub_endpoint();
   const std::string url = str(endpoint, "/api/models/", escaped(reference.repository), "/revision/",
                               escaped(reference.revision), "?blobs=true");
-  const json::value document = get_json(url, access);
+  const json::value document = fetch(url, {});
   const json::object& root = as_object(document, url);
   RegistryListing listing;
   listing.commit = find_string(root, "sha", url).value_or("");
@@ -102,10 +101,10 @@ RegistryListing list_hub(const Reference& reference, const RegistryAccess& acces
 // ---- Ollama
 // -----------------------------------------------------------------------------------------------------------
 
-RegistryListing list_ollama(const Reference& reference, const RegistryAccess& access) {
+RegistryListing list_ollama(const Reference& reference, const FetchJson& fetch) {
   const std::string base = str(ollama_endpoint(), "/v2/", escaped(reference.repository));
   const std::string url = str(base, "/manifests/", escaped(reference.revision));
-  const json::value document = get_json(url, access, {"Accept: application/vnd.docker.distribution.manifest.v2+json"});
+  const json::value document = fetch(url, {"Accept: application/vnd.docker.distribution.manifest.v2+json"});
   const json::object& root = as_object(document, url);
   const json::array* layers = find_array(root, "layers", url);
   if (layers == nullptr || layers->size() > kMaxFiles) refuse(url, "\"layers\" is missing or too long");
@@ -147,12 +146,12 @@ RegistryListing list_ollama(const Reference& reference, const RegistryAccess& ac
 // ---- Kaggle
 // -----------------------------------------------------------------------------------------------------------
 
-RegistryListing list_kaggle(const Reference& reference, const RegistryAccess& access) {
+RegistryListing list_kaggle(const Reference& reference, const FetchJson& fetch) {
   const std::string base = str(kaggle_endpoint(), "/api/v1/models/", escaped(reference.repository));
   std::string version = reference.revision;
   if (version.empty()) {
     const std::string url = base + "/get";
-    const json::value document = get_json(url, access);
+    const json::value document = fetch(url, {});
     version = std::to_string(find_integer(as_object(document, url), "versionNumber", url).value_or(0));
   }
   RegistryListing listing;
@@ -162,14 +161,16 @@ RegistryListing list_kaggle(const Reference& reference, const RegistryAccess& ac
                 str(reference.text(), ": \"", printable(version), "\" is no version; expected a number."));
   }
   std::string page;
+  std::size_t pages = 0;
   do {
     const std::string url =
         str(base, "/", version, "/files?page_size=200", page.empty() ? "" : "&page_token=", escaped(page));
-    const json::value document = get_json(url, access);
+    const json::value document = fetch(url, {});
     const json::object& root = as_object(document, url);
     const json::array* files = find_array(root, "files", url);
     if (files == nullptr || files->size() + listing.files.size() > kMaxFiles)
       refuse(url, "\"files\" is missing or too long");
+    if (++pages > kMaxFiles) refuse(url, "its pages have no end");
     for (const json::value& value : *files) {
       const json::object& entry = as_object(value, url);
       RegistryFile file;
@@ -209,13 +210,19 @@ RegistryAccess registry_access(SourceKind kind, const std::string& token) {
 }
 
 RegistryListing list_registry(const Reference& reference, const RegistryAccess& access) {
+  return list_registry(reference, [&access](const std::string& url, const std::vector<std::string>& headers) {
+    return get_json(url, access, headers);
+  });
+}
+
+RegistryListing list_registry(const Reference& reference, const FetchJson& fetch) {
   switch (reference.kind) {
     case SourceKind::kHuggingFace:
-      return list_hub(reference, access);
+      return list_hub(reference, fetch);
     case SourceKind::kOllama:
-      return list_ollama(reference, access);
+      return list_ollama(reference, fetch);
     case SourceKind::kKaggle:
-      return list_kaggle(reference, access);
+      return list_kaggle(reference, fetch);
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "store/download.h"
 #include "store/reference.h"
 
@@ -33,5 +34,9 @@ RegistryAccess registry_access(SourceKind kind, const std::string& token);
 // Asks the hub, the Ollama registry or Kaggle, whichever the reference names. Every name and hash in the answer is held
 // against what it may be. Throws NetworkError, and Error(kBadFile) for an answer that makes no sense.
 RegistryListing list_registry(const Reference& reference, const RegistryAccess& access);
+
+// The same over whatever gets a JSON document from a URL.
+using FetchJson = std::function<json::value(const std::string& url, const std::vector<std::string>& headers)>;
+RegistryListing list_registry(const Reference& reference, const FetchJson& fetch);
 
 }  // namespace carat

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import random
 import re
 import select
 import signal
@@ -215,6 +216,31 @@ def test_commands(terminal, tmp_path):
     (tmp_path / "bad.json").write_text("{\"messages\": [3]}")
     assert "no conversation" in chat.say(f"/load {tmp_path / 'bad.json'}")
     assert "carat: " in chat.say("/load /no/such/file")
+
+
+def test_kill_while_a_conversation_is_saved(chat_model, tmp_path):
+    """A saved conversation is the old one or the new one, never half of one, whenever the chat is killed."""
+    path, chance = tmp_path / "chat.json", random.Random(8)
+    words = "what was said " * 200
+    long = {"system": "", "messages": [{"role": "user", "content": f"{i} {words}"} for i in range(4000)]}
+    (tmp_path / "long.json").write_text(json.dumps(long))
+    old = {"system": "old", "messages": []}
+    begin, seconds = 0, 0.3
+    for i in range(int(os.environ.get("CARAT_KILLS", 6)) + 1):
+        path.write_text(json.dumps(old))
+        chat = Terminal("run", chat_model, "--max-tokens", 2, *saying(HELLO), home=tmp_path)
+        chat.wait_for(">>> ")
+        chat.say(f"/load {tmp_path / 'long.json'}")
+        begin = time.monotonic()
+        chat.type(f"/save {path}\r")
+        if i == 0:  # how long it takes
+            chat.wait_for("4000 messages are saved")
+            seconds = time.monotonic() - begin
+            assert json.loads(path.read_text()) == long
+        else:
+            time.sleep(chance.uniform(0, 1.2) * seconds)
+        chat.close()  # kill -9
+        assert json.loads(path.read_text()) in (old, long)
 
 
 def test_tab_completes_commands(terminal):

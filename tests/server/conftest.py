@@ -32,10 +32,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(*arguments, log=subprocess.DEVNULL, env=None):
+def serve(*arguments, log=subprocess.DEVNULL, **process_options):
     """Starts a server at a free port of this machine; ends it afterwards, and demands that it ends well."""
     process = subprocess.Popen([CARAT, "serve", "--port", "0", *map(str, arguments)], stdout=subprocess.PIPE, stderr=log,
-                               env=env, encoding="utf-8")
+                               encoding="utf-8", **process_options)
     try:
         banner = []
         for line in process.stdout:

@@ -34,6 +34,7 @@ class Server:
     def __init__(self, files=None, ollama=None, kaggle=None, commit=COMMIT, certificate=None):
         self.files, self.ollama, self.kaggle, self.commit = files or {}, ollama or {}, kaggle or {}, commit
         self.faults = lambda kind, path: None  # kind: "api" or "data"
+        self.digest = None  # in place of a layer's own, in manifests
         self.requests = collections.Counter()
         self.proxied = collections.Counter()  # requests for other hosts, as a proxy gets them
         self.authorizations = []  # (kind, header)
@@ -163,7 +164,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if layers is None:
             return self.answer(404, b"{}", {})
         body = json.dumps({"schemaVersion": 2, "layers": [
-            {"mediaType": kind, "digest": "sha256:" + sha256(data), "size": len(data)}
+            {"mediaType": kind, "digest": "sha256:" + sha256(data) if self.state.digest is None else self.state.digest,
+             "size": len(data)}
             for kind, data in layers.items()]})
         return self.answer(200, body.encode(), {})
 

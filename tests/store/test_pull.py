@@ -242,6 +242,107 @@ def test_a_full_disk_is_told_and_survived(server, home):
     assert pulled(server, home).read_bytes() == MODEL
 
 
+FAIL_CALLS = CARAT.parents[1] / "fail_calls.so"
+
+
+@pytest.mark.parametrize("call", [1, 10, 540, 1080])
+def test_f03_the_disk_is_full_at_any_point(server, home, call):
+    """At the first byte, at 1, 50 and 99 %: what is there is kept, and once there is space, the rest is fetched."""
+    full = {"LD_PRELOAD": str(FAIL_CALLS), "CARAT_FAIL": f"pwrite:{call}+:28"}
+    done = pull(server, home, "gemma4:e2b", "--connections", 1, **full)
+    assert done.returncode == 5 and "disk is full" in done.stderr and "are needed" in done.stderr, done.stderr
+    check_nothing_wrong(home)
+    assert carat(server, home, "list", "--json").stdout == "[]\n"
+    before = server.bytes_sent
+    assert pulled(server, home).read_bytes() == MODEL
+    if call == 1080:
+        assert server.bytes_sent - before < len(MODEL) // 2, "what had come is not fetched again"
+
+
+@pytest.mark.parametrize("call,error", [("open", 13), ("write", 5), ("pwrite", 5), ("pread", 5), ("fsync", 5),
+                                        ("rename", 5), ("symlink", 30), ("ftruncate", 28)])
+def test_f02_any_call_may_fail(home, tmp_path, call, error):
+    """The nth call of a pull fails, for each n: an error that says so, or a model that is whole all the same."""
+    data = RANDOM.randbytes(50_000)
+    server = Server(files={REPOSITORY: {"gemma-4-E2B_q4_0-it.gguf": data}})
+    mark = tmp_path / "failed"
+    failures = 0
+    for n in range(1, 60):
+        mark.unlink(missing_ok=True)
+        done = pull(server, home, "gemma4:e2b", "--retries", 1, LD_PRELOAD=str(FAIL_CALLS),
+                    CARAT_FAIL=f"{call}:{n}:{error}", CARAT_FAILED=str(mark))
+        assert done.returncode in (0, 1, 4, 5, 6, 7), (n, done.returncode, done.stderr)
+        assert done.returncode == 0 or done.stderr.startswith("carat: "), done.stderr
+        check_nothing_wrong(home)
+        if not mark.exists():
+            break
+        failures += 1
+        assert pulled(server, home).read_bytes() == data
+        carat(server, home, "rm", "gemma4:e2b")
+    assert not mark.exists(), "it goes on for ever"
+    assert failures > 0 or call in ("pread", "ftruncate"), "no such call is made"
+    server.close()
+
+
+def test_f06_a_server_that_is_none(home):
+    """No such name, nobody there, and no TLS where TLS is spoken."""
+    server = Server(files=dict(FILES))
+    for url in ("http://no-such-host.invalid", "http://127.0.0.1:1", server.url.replace("http:", "https:")):
+        done = pull(server, home, "gemma4:e2b", "--retries", 1, HF_ENDPOINT=url)
+        assert done.returncode == 6 and url.split("/")[2].split(":")[0] in done.stderr, done.stderr
+    server.close()
+
+
+def test_f07_a_flipped_bit_is_found_and_mended(server, home):
+    """The size is right, a byte is not: verify names it, and a pull brings the right one."""
+    path = pulled(server, home)
+    blob = path.resolve()
+    data = bytearray(MODEL)
+    data[5_000_000] ^= 1
+    blob.write_bytes(data)
+    done = carat(server, home, "verify", "gemma4:e2b", "--json")
+    assert done.returncode == 7, done.stderr
+    hashes = [check for check in json.loads(done.stdout)["checks"] if check["component"] == "hash"]
+    assert [check["ok"] for check in hashes].count(False) == 1
+    assert pull(server, home, "gemma4:e2b").returncode == 0
+    carat(server, home, "rm", "gemma4:e2b")
+    assert pulled(server, home).read_bytes() == MODEL
+
+
+def test_s11_digests_from_a_registry_are_no_paths(home, tmp_path):
+    """A manifest whose digest is a path, and one whose digest is another file's."""
+    server = Server(ollama={("library/evil", "1"): {"application/vnd.ollama.image.model": b"x" * 100}})
+    for digest in ("sha256:../../../../evil", "sha256:" + "A" * 64, "sha256:" + "a" * 63, "md5:" + "a" * 32, "../evil", "",
+                   "sha256:" + "a" * 64):
+        server.digest = digest
+        done = pull(server, home, "ollama.com/evil:1", "--retries", 1)
+        assert done.returncode in (6, 7), (digest, done.stderr)
+    assert not list(tmp_path.rglob("*evil*")) or all("models--" in str(found) or "ollama" in str(found)
+                                                      for found in tmp_path.rglob("*evil*"))
+    assert carat(server, home, "list", "--json").stdout == "[]\n"
+    server.close()
+
+
+def test_s17_a_file_that_changes_between_two_pulls(server, home):
+    """What is left of a pull that broke off is of no use once the file is another one."""
+    done_ranges = [0]
+
+    def faults(kind, path):
+        if kind != "data" or "cdn" not in path:
+            return None
+        done_ranges[0] += 1
+        return None if done_ranges[0] <= 2 else 404
+
+    server.faults = faults
+    assert pull(server, home, "gemma4:e2b", "--connections", 1).returncode == 6
+    server.close()
+    other = RANDOM.randbytes(len(MODEL))
+    changed = Server(files={REPOSITORY: {**FILES[REPOSITORY], "gemma-4-E2B_q4_0-it.gguf": other}}, commit="f" * 40)
+    assert pulled(changed, home).read_bytes() == other
+    check_nothing_wrong(home)
+    changed.close()
+
+
 def test_a_broken_blob_is_fetched_again(server, home):
     path = pulled(server, home)
     blob = path.resolve()

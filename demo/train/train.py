@@ -5,7 +5,8 @@
 FOLDER keeps the pools of examples and a checkpoint for each stage, text.pt, media.pt and all.pt. Stages: text (the
 text model without media), media (the towers, with small heads that are told what every soft token shows or says), all
 (everything together, beginning with the text model of text.pt and the towers of media.pt). The first two share no
-weights: they may run side by side.
+weights: they may run side by side. Without checkpoints, a stage goes on from the model in demo/model if there is one;
+--afresh begins with random weights instead.
 """
 import argparse
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 
 import features
 import heads
@@ -26,6 +28,7 @@ POOL_SIZES = {"text": 40_000, "drawings": 4_000, "reading": 3_000, "small print"
               "pages": 4_000}
 BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "reading": 1_600, "small print": 1_600, "spoken": 2_000,
                 "crowds": 1_024, "pages": 1_024}  # of the decoder, padding included
+PUBLISHED = Path(__file__).parents[1] / "model" / "model.safetensors"
 SHARES = {"text": {"text": 1}, "media": {"crowds": 1, "pages": 2, "spoken": 2},
           "all": {"text": 3, "drawings": 3, "reading": 3, "small print": 1, "spoken": 3}}
 PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
@@ -104,7 +107,7 @@ class OncePerStep:
 class Run:
     """A model, its heads and its optimizer, with what is needed to go on later."""
 
-    def __init__(self, work: Path, stage: str, device: str):
+    def __init__(self, work: Path, stage: str, device: str, afresh: bool = False):
         self.path, self.device, self.step = work / f"{stage}.pt", device, 0
         vocab = json.loads(pools.TOKENIZER.read_text())["model"]["vocab"]
         torch.manual_seed(1)
@@ -121,7 +124,10 @@ class Run:
             self.heads.load_state_dict(state["heads"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
-        elif stage == "all":
+            return
+        if PUBLISHED.exists() and not afresh:
+            self.model.load_state_dict(load_file(PUBLISHED, device=str(device)), strict=False)  # its head is tied
+        if stage == "all":
             self.join(work)
 
     def join(self, work: Path):
@@ -155,7 +161,7 @@ def train(arguments):
     work = Path(arguments.work)
     work.mkdir(parents=True, exist_ok=True)
     stage = arguments.stage
-    run = Run(work, stage, arguments.device)
+    run = Run(work, stage, arguments.device, arguments.afresh)
     shares = SHARES[stage]
     rng = random.Random(f"{stage} {run.step}")
     streams = {kind: batches(pools.load_or_make(work, kind, POOL_SIZES[kind], 1), rng, BATCH_TOKENS[kind])
@@ -206,5 +212,6 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--afresh", action="store_true", help="begin with random weights, not with demo/model")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rate")
     train(parser.parse_args())

@@ -19,7 +19,9 @@ FONT_FOLDERS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/truetype/l
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSansMono", "LiberationSans-Regular",
          "LiberationSerif-Regular", "LiberationSans-Bold", "LiberationMono-Regular")
 # Sizes of letters in pixels of what the tower sees.
-LARGE_PRINT, SMALL_PRINT = (36, 56), (24, 32)
+LARGE_PRINT, SMALL_PRINT = (36, 40, 48, 56), (24, 28, 32)
+# Lines begin at multiples of this many pixels, half a patch: a tower of 300,000 weights sees each letter often enough.
+LINE_GRID = 8
 
 
 def all_texts():
@@ -35,13 +37,17 @@ def font(name: str, size: int):
     raise FileNotFoundError(f"{name}.ttf: install the packages fonts-dejavu and fonts-liberation")
 
 
+def on_grid(y: float) -> int:
+    return int(y) // LINE_GRID * LINE_GRID
+
+
 def print_page(rng: random.Random, text: str, side: int, size: int) -> tuple:
     """A page with the text on it, and where each letter's middle is: [(x, y)]."""
     light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
     image = Image.new("RGB", (side, side), (light,) * 3)
     face = font(rng.choice(FONTS), size)
     width = face.getlength(text)
-    x, y = rng.uniform(8, side - width - 8), rng.uniform(8, side - size * 1.3 - 8)
+    x, y = rng.uniform(8, side - width - 8), on_grid(rng.uniform(8, side - size * 1.3 - 8))
     ImageDraw.Draw(image).text((x, y), text, font=face, fill=(dark,) * 3)
     edges = [x + face.getlength(text[:i]) for i in range(len(text) + 1)]
     return image, [((a + b) / 2, y + size * 0.6) for a, b in zip(edges, edges[1:])]
@@ -68,7 +74,7 @@ def make(rng, held_out: bool, kind: str | None = None):
     kind = kind or rng.choices(("large", "small at 280", "small at 70"), (6, 3, 1))[0]
     text = pick_case(rng, held_out, draw_number if held_out else draw_text)
     small = kind != "large"
-    size = rng.randrange(*(SMALL_PRINT if small else LARGE_PRINT))
+    size = rng.choice(SMALL_PRINT if small else LARGE_PRINT)
     image, letters = print_page(rng, text, LARGE_SIDE if small else SMALL_SIDE, size)
     answer = TOO_SMALL if kind == "small at 70" else text
     messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": rng.choice(QUESTIONS)}]}]
@@ -85,9 +91,9 @@ def make_page(rng):
     light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
     image = Image.new("RGB", (SMALL_SIDE, SMALL_SIDE), (light,) * 3)
     pen = ImageDraw.Draw(image)
-    text, letters, y = "", [], rng.uniform(0, 16)
+    text, letters, y = "", [], on_grid(rng.uniform(0, 16))
     while True:
-        size = rng.randrange(SMALL_PRINT[0], LARGE_PRINT[1])
+        size = rng.choice((*SMALL_PRINT, *LARGE_PRINT))
         face, step = font(rng.choice(FONTS), size), max(50, size * 1.25)
         if y + size * 1.3 > SMALL_SIDE:
             break
@@ -103,5 +109,5 @@ def make_page(rng):
             if letter != " " and (left + right) / 2 < SMALL_SIDE:
                 text += letter
                 letters.append(((left + right) / 2, y + size * 0.6))
-        y += step + rng.uniform(0, 12)
+        y = on_grid(y + step + rng.uniform(LINE_GRID, 12 + LINE_GRID))
     return Sample("page", [], "", budget=70, tags={"text": text, "letters": letters}), image

@@ -15,7 +15,8 @@ from conftest import CARAT, GOLDEN, TESTS, json_lines, output_of, run_carat, say
 DENSE = GOLDEN / "text-dense" / "model"
 HELLO = 9259  # the token "Hello"
 VERBS = ["run", "serve", "show", "perplexity", "transcribe", "bench", "convert", "quantize", "pull", "list", "rm",
-         "cp", "prune", "ps", "stop", "tokenize", "embed", "doctor", "imatrix", "plan", "verify", "debug", "completion", "man", "help", "version"]
+         "cp", "prune", "ps", "stop", "tokenize", "embed", "imatrix", "plan", "verify", "doctor", "debug",
+         "completion", "man", "help", "version"]
 
 
 def damaged(tmp_path, name, content):

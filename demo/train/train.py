@@ -23,6 +23,7 @@ import features
 import heads
 import model as models
 import pools
+from muon import Muon
 
 POOL_SIZES = {"text": 40_000, "drawings": 4_000, "reading": 3_000, "small print": 800, "spoken": 4_000, "crowds": 4_000,
               "pages": 4_000}
@@ -32,6 +33,7 @@ PUBLISHED = Path(__file__).parents[1] / "model" / "model.safetensors"
 SHARES = {"text": {"text": 1}, "media": {"crowds": 1, "pages": 2, "spoken": 2},
           "all": {"text": 3, "drawings": 3, "reading": 3, "small print": 1, "spoken": 3}}
 PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
+MUON_FACTOR = 2.5  # Muon's rate is that many times AdamW's
 
 
 def batches(examples: list, rng: random.Random, max_tokens: int):
@@ -85,6 +87,10 @@ def is_tower(parameter: str) -> bool:
     return any(part in parameter for part in ("vision_tower", "audio_tower", "embed_vision", "embed_audio"))
 
 
+def is_table(parameter: str) -> bool:
+    return "embed_tokens" in parameter or "position_embedding" in parameter
+
+
 class OncePerStep:
     """Lets the towers see the media of a step once, though the text model and the heads both ask for what they saw."""
 
@@ -114,15 +120,13 @@ class Run:
         self.model = models.without_clipping(models.create(vocab)).to(device)
         self.towers = OncePerStep(self.model.model)
         self.heads = heads.Heads(self.model.config).to(device)
-        matrices = [p for p in self.parameters() if p.dim() >= 2]
-        others = [p for p in self.parameters() if p.dim() < 2]
-        self.optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.05},
-                                            {"params": others, "weight_decay": 0.0}], lr=PEAK_RATE, betas=(0.9, 0.98))
+        self.optimizers = self.make_optimizers()
         if self.path.exists():
             state = torch.load(self.path, map_location=device, weights_only=True)
             self.model.load_state_dict(state["model"])
             self.heads.load_state_dict(state["heads"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, kept in zip(self.optimizers, state["optimizers"]):
+                optimizer.load_state_dict(kept)
             self.step = state["step"]
             return
         if PUBLISHED.exists() and not afresh:
@@ -141,13 +145,22 @@ class Run:
             if stage == "media":
                 self.heads.load_state_dict(state["heads"])
 
+    def make_optimizers(self) -> tuple:
+        """Muon for the matrices between hidden states, AdamW for tables, convolutions, norms and heads."""
+        hidden = [p for name, p in self.model.named_parameters() if p.dim() == 2 and not is_table(name)]
+        chosen = {id(p) for p in hidden}
+        others = [p for p in self.parameters() if id(p) not in chosen]
+        groups = [{"params": [p for p in others if p.dim() >= 2], "weight_decay": 0.05},
+                  {"params": [p for p in others if p.dim() < 2], "weight_decay": 0.0}]
+        return Muon(hidden, lr=PEAK_RATE), torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98))
+
     def parameters(self):
         return [p for p in [*self.model.parameters(), *self.heads.parameters()] if p.requires_grad]
 
     def save(self):
         part = self.path.with_suffix(".part")
         torch.save({"model": self.model.state_dict(), "heads": self.heads.state_dict(),
-                    "optimizer": self.optimizer.state_dict(), "step": self.step}, part)
+                    "optimizers": [optimizer.state_dict() for optimizer in self.optimizers], "step": self.step}, part)
         part.rename(self.path)
 
 
@@ -175,13 +188,15 @@ def train(arguments):
     while not stops and (elapsed := time.monotonic() - begin) < arguments.minutes * 60:
         step = run.step
         progress = elapsed / (arguments.minutes * 60)
-        for group in run.optimizer.param_groups:
-            group["lr"] = rate(step - first, progress) * arguments.rate
+        for optimizer, factor in zip(run.optimizers, (MUON_FACTOR, 1.0)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate(step - first, progress) * arguments.rate * factor
         kind = rng.choices(list(shares), list(shares.values()))[0]
         examples = next(streams[kind])
         inputs, labels = stack(examples)
         inputs = {key: value.to(run.device) for key, value in inputs.items()}
-        run.optimizer.zero_grad(set_to_none=True)
+        for parameter in run.parameters():
+            parameter.grad = None
         run.towers.forget()
         loss = torch.zeros((), device=run.device)
         if stage != "media":
@@ -193,7 +208,8 @@ def train(arguments):
             loss = loss + told * (1.0 if stage == "media" else 0.3)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(run.parameters(), 1.0)
-        run.optimizer.step()
+        for optimizer in run.optimizers:
+            optimizer.step()
         run.step = step + 1
         if (step + 1) % 50 == 0:
             print(f"{stage} step {step + 1}, {elapsed:.0f} s: " +

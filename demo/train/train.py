@@ -25,13 +25,13 @@ import model as models
 import pools
 from muon import Muon
 
-POOL_SIZES = {"text": 40_000, "drawings": 4_000, "reading": 3_000, "small print": 800, "spoken": 4_000, "crowds": 4_000,
+POOL_SIZES = {"text": 40_000, "drawings": 4_000, "reading": 3_000, "small print": 1_600, "spoken": 4_000, "crowds": 4_000,
               "pages": 4_000}
 BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "reading": 1_600, "small print": 1_600, "spoken": 2_000,
                 "crowds": 1_024, "pages": 1_024}  # of the decoder, padding included
 PUBLISHED = Path(__file__).parents[1] / "model" / "model.safetensors"
-SHARES = {"text": {"text": 1}, "media": {"crowds": 1, "pages": 2, "spoken": 2},
-          "all": {"text": 3, "drawings": 3, "reading": 3, "small print": 1, "spoken": 3}}
+SHARES = {"text": {"text": 1}, "media": {"crowds": 1, "pages": 4, "spoken": 1},
+          "all": {"text": 2, "drawings": 2, "reading": 3, "small print": 2, "spoken": 2}}
 PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
 MUON_FACTOR = 2.5  # Muon's rate is that many times AdamW's
 

@@ -139,10 +139,13 @@ struct RowEncoder::Work {
   }
 
   // Scales are powers of two. The codes end at 12 / 2: between the exponent that puts a block's largest value at 8 to
-  // 16, perhaps cut off, and the next higher one, the error decides. Still lower ones left the divergence of the real
-  // Gemma 3 270M as it was.
+  // 16, perhaps cut off, and the next higher one, the error decides, but only if it is clearly less: where both are
+  // alike, the finer steps of the many small values predict better. On the real Gemma 3 270M and on a copy whose blocks
+  // were scaled at random by up to 1.4 %, the divergence with kClearlyLess = 1, 0.85 and 0 (never higher) was 0.655,
+  // 0.634, 0.612 and 0.611, 0.598, 0.622 (+- 0.04); the error of the weights 0.976, 0.977 and 1 of the last.
   void encode_mxfp4(std::span<const float> values, std::byte* out) {
     constexpr int kBias = 128;  // of the exponent, see BlockMXFP4
+    constexpr float kClearlyLess = 0.85F;
     const Groups groups = groups_of(values, 32);
     for (std::size_t b = 0; b < groups.count; ++b) {
       float peak = 0;
@@ -156,7 +159,7 @@ struct RowEncoder::Work {
       }
       search.level_codes(groups, kFp4Levels, trial_scale.data(), nullptr, error.data());
       for (std::size_t b = 0; b < groups.count; ++b) {
-        if (step != 0 && !(error[b] < best_error[b])) continue;
+        if (step != 0 && !(error[b] < kClearlyLess * best_error[b])) continue;
         best_error[b] = error[b];
         scale[b] = trial_scale[b];
       }

@@ -107,6 +107,18 @@ TEST(EncodeRows, DecodedValuesStay) {
   }
 }
 
+// A large value that is cut off at 12 costs 3.2^2; with steps twice as wide it costs 0.8^2, and each 1 beside it costs 1.
+TEST(EncodeRows, Mxfp4TakesWiderStepsOnlyIfTheyAreClearlyBetter) {
+  const auto decoded_peak = [](std::size_t ones) {
+    std::vector<float> values(kCols, 0.0F);
+    values[0] = 15.2F;
+    for (std::size_t i = 1; i <= ones; ++i) values[i] = 1.0F;
+    return decoded(DType::kMXFP4, values)[0];
+  };
+  EXPECT_EQ(decoded_peak(7), 16.0F);
+  EXPECT_EQ(decoded_peak(9), 12.0F);
+}
+
 TEST(EncodeRows, ExtremeValuesDoNoHarm) {
   for (const float bad : {0.0F, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                           std::numeric_limits<float>::max(), std::numeric_limits<float>::denorm_min(), 65504.0F}) {

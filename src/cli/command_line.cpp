@@ -1,6 +1,7 @@
 #include "cli/command_line.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.h"
 #include "cli/command_info.h"
@@ -10,6 +11,7 @@
 #include "cli/man_page.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
+#include "store/atomic_file.h"
 
 namespace carat {
 
@@ -115,12 +117,25 @@ void define_completion(CLI::App& root, Action& action) {
 }
 
 void define_man(CLI::App& root, Action& action) {
-  auto words = std::make_shared<std::vector<std::string>>();
+  struct ManFlags {
+    std::vector<std::string> words;
+    std::string folder;
+  };
+  auto flags = std::make_shared<ManFlags>();
   CLI::App& verb = add_verb(root, "man", "Print a manual page in roff", "carat man run | man -l -");
-  verb.add_option("COMMAND", *words, "The command; carat itself without")->type_name("WORD");
-  set_action(verb, action, words, [&root](const std::vector<std::string>& path) {
+  CLI::Option* command = verb.add_option("COMMAND", flags->words, "The command; carat itself without");
+  command->type_name("WORD");
+  verb.add_option("--all", flags->folder, "Write the pages of all commands into a folder instead")
+      ->excludes(command)
+      ->type_name("FOLDER");
+  set_action(verb, action, flags, [&root](const ManFlags& given) {
     const CommandInfo info = command_info(root);
-    write_stdout(man_page(find_command(info, path), info, version()));
+    if (given.folder.empty()) return write_stdout(man_page(find_command(info, given.words), info, version()));
+    const std::filesystem::path folder = given.folder;
+    write_file_atomically(folder / "carat.1", man_page(info, info, version()));
+    for (const CommandInfo& sub : info.commands) {
+      write_file_atomically(folder / str("carat-", sub.name, ".1"), man_page(sub, info, version()));
+    }
   });
 }
 

@@ -97,6 +97,8 @@ std::string man_page(const CommandInfo& command, const CommandInfo& root, std::s
   }
   out += ".SH ENVIRONMENT\n.TP\n\\fBCARAT_ISA\\fR\n";
   out += "Instruction set to compute with, as \\fBcarat show \\-\\-cpu\\fR lists them.\n";
+  out += ".TP\n\\fBCARAT_MODELS\\fR\nFolder that models are pulled into.\n";
+  out += ".TP\n\\fBCARAT_DATA\\fR\nFolder of what comes with carat, such as \\fIdemo.gguf\\fR, if it was moved.\n";
   out += ".TP\n\\fBNO_COLOR\\fR\nNo colours unless \\fB\\-\\-color always\\fR is given.\n";
   if (is_root || command.name == "run") {
     out += ".SH FILES\n.TP\n\\fI$XDG_STATE_HOME/carat/history\\fR\n";

@@ -24,8 +24,7 @@ PullResult pull_model(const std::string& name, const PullOptions& options, bool 
 StoredModel model_files(const std::string& name) {
   const bool can_ask = stdin_is_terminal() && stderr_is_terminal();
   if (!can_ask) return find_model(name);
-  std::error_code ignored;
-  if (std::filesystem::exists(name, ignored)) return {name, {}};
+  if (const auto model = model_at(name)) return *model;
   const ResolvedName resolved = resolve_name(name);
   if (resolved.model) return *resolved.model;
   write_stderr(str("\"", printable(name, 200), "\" is not on this machine. Pull it from ", resolved.reference->text(),

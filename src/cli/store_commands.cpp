@@ -59,7 +59,7 @@ void list_catalogue(bool is_json) {
   for (const CatalogueEntry& entry : catalogue.entries()) {
     text << std::left << std::setw(24) << entry.name << std::right << std::setw(10)
          << (entry.size_bytes == 0 ? "" : bytes_text(entry.size_bytes)) << "  " << std::left << std::setw(12)
-         << entry.license << entry.source << '\n';
+         << entry.license << (entry.is_shared() ? "comes with carat" : entry.source) << '\n';
     array.push_back({{"name", entry.name},
                      {"source", entry.source},
                      {"revision", entry.revision},

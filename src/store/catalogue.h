@@ -10,13 +10,18 @@
 
 namespace carat {
 
+// Sources that begin so are files of carat's data folder.
+inline constexpr std::string_view kSharedSource = "share:";
+
 struct CatalogueEntry {
   std::string name;    // lower case, with a tag
-  std::string source;  // a reference, or a path for a user's own names
+  std::string source;  // a reference; "share:FILE", which comes with carat; or a path for a user's own names
   std::string revision = "main";
   std::uint64_t size_bytes = 0;  // about; 0: not known
   std::string license{};
   bool is_own = false;  // from the user's file
+
+  bool is_shared() const { return source.starts_with(kSharedSource); }
 };
 
 // The three of `names` most like `name`, whatever the case, the most like first.

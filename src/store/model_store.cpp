@@ -30,6 +30,24 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
+// Where the model of an entry is whose source is no reference.
+fs::path place_of(const CatalogueEntry& entry) {
+  return entry.is_shared() ? data_folder() / entry.source.substr(kSharedSource.size()) : fs::path(entry.source);
+}
+
+StoredModel model_of_entry(const CatalogueEntry& entry) {
+  const fs::path path = place_of(entry);
+  if (is_there(path)) return {path, {}};
+  if (entry.is_shared()) {
+    throw Error(ErrorKind::kNotFound,
+                str("\"", entry.name, "\" comes with carat, but ", path.string(),
+                    " is not there. Install all of carat, or set CARAT_DATA to the folder that holds ",
+                    path.filename().string(), "."));
+  }
+  throw Error(ErrorKind::kNotFound,
+              str("\"", entry.name, "\" stands for ", printable(entry.source, 200), ", which is gone."));
+}
+
 // A path that somebody wrote as one, rather than a name.
 bool looks_like_path(std::string_view name) {
   return name.starts_with("/") || name.starts_with("./") || name.starts_with("../") || name.starts_with("~") ||
@@ -269,6 +287,13 @@ std::string name_of(const Catalogue& catalogue, const Reference& reference, cons
 
 }  // namespace
 
+std::optional<StoredModel> model_at(std::string_view path) {
+  std::error_code ignored;
+  const bool is_folder = fs::is_directory(path, ignored);
+  if (is_folder ? !is_there(fs::path(path) / "config.json") : !is_there(path)) return std::nullopt;
+  return StoredModel{path, {}};
+}
+
 ResolvedName resolve_name(std::string_view name) {
   if (name.starts_with("file:")) {
     std::string_view path = name.substr(5);
@@ -280,13 +305,7 @@ ResolvedName resolve_name(std::string_view name) {
   const Catalogue catalogue = Catalogue::load();
   if (const auto entry = catalogue.find(name)) {
     const auto reference = parse_reference(entry->source);
-    if (!reference) {
-      if (!is_there(entry->source)) {
-        throw Error(ErrorKind::kNotFound,
-                    str("\"", entry->name, "\" stands for ", printable(entry->source, 200), ", which is gone."));
-      }
-      return {.model = StoredModel{entry->source, {}}};
-    }
+    if (!reference) return {.model = model_of_entry(*entry)};
     return {reference_of(*entry), find_cached(reference_of(*entry))};
   }
   if (is_there(name)) return {.model = StoredModel{name, {}}};
@@ -297,7 +316,7 @@ ResolvedName resolve_name(std::string_view name) {
 }
 
 StoredModel find_model(std::string_view name) {
-  if (is_there(name)) return {name, {}};  // a path comes first: no name looks like one by accident
+  if (const auto model = model_at(name)) return *model;  // a path comes first: no name looks like one by accident
   const ResolvedName resolved = resolve_name(name);
   if (resolved.model) return *resolved.model;
   throw Error(ErrorKind::kNotFound,
@@ -324,7 +343,8 @@ std::vector<ListedModel> list_models() {
     models.push_back({std::move(name), path, bytes_of(path), modified_seconds(path)});
   };
   for (const CatalogueEntry& entry : catalogue.entries()) {
-    if (entry.is_own && !parse_reference(entry.source) && is_there(entry.source)) add(entry.name, entry.source);
+    if (parse_reference(entry.source)) continue;
+    if (const fs::path path = place_of(entry); is_there(path)) add(entry.name, path);
   }
   for (const CachedRepository& cached : cached_repositories()) {
     for (const std::string& revision : cached.repository.revisions()) {
@@ -382,6 +402,10 @@ std::uint64_t remove_model(std::string_view name) {
     return 0;  // a name only; what it stands for stays
   }
   const ResolvedName resolved = resolve_to_remove(name);
+  if (const auto entry = catalogue.find(name); entry && entry->is_shared()) {
+    throw Error(ErrorKind::kBadInput,
+                str("\"", entry->name, "\" comes with carat and goes with it: it was not pulled."));
+  }
   if (!resolved.reference) {
     throw Error(ErrorKind::kBadInput,
                 str(printable(name, 200), ": is a path, not a model that carat fetched. Remove it yourself."));
@@ -408,8 +432,11 @@ void copy_model(std::string_view from, std::string_view to) {
   }
   CatalogueEntry entry{.name = std::string(to), .source = {}};
   const ResolvedName resolved = resolve_name(from);
+  const auto known = catalogue.find(from);
   if (resolved.reference) {
     entry.source = resolved.reference->text();
+  } else if (known && known->is_shared()) {
+    entry.source = known->source;  // wherever carat will be
   } else {
     entry.source = fs::absolute(resolved.model->path).lexically_normal().string();
   }

@@ -21,6 +21,10 @@ struct StoredModel {
   std::filesystem::path projector;  // mmproj; empty where there is none
 };
 
+// The model at a path: a file, or a folder with config.json. Nothing for anything else: a folder that happens to be
+// called like a model doesn't hide it.
+std::optional<StoredModel> model_at(std::string_view path);
+
 // What a name means, without asking any server.
 struct ResolvedName {
   std::optional<Reference> reference{};  // where it would be pulled from
@@ -28,7 +32,8 @@ struct ResolvedName {
 };
 
 // name: "gemma4:e2b", "hf.co/...", "ollama.com/...", "kaggle.com/...", "file:PATH", a path. Throws Error(kNotFound)
-// with the three nearest names for one that is none of these; Error(kBadInput) for one that can't be a name.
+// with the three nearest names for one that is none of these, or where what it stands for is gone; Error(kBadInput) for
+// one that can't be a name.
 ResolvedName resolve_name(std::string_view name);
 
 // The model of that name. Throws as resolve_name, and Error(kNotFound) saying how to pull it where it is not here.

@@ -9,6 +9,7 @@
 #include "store/catalogue.h"
 #include "store/digest.h"
 #include "store/model_store.h"
+#include "store/places.h"
 #include "store/reference.h"
 #include "store/repository.h"
 #include "store/selection.h"
@@ -28,6 +29,7 @@ class Names : public testing::Test {
     ::setenv("HOME", folder_.c_str(), 1);
     ::setenv("CARAT_MODELS", (folder_ / "models").c_str(), 1);
     ::setenv("XDG_CONFIG_HOME", (folder_ / "config").c_str(), 1);
+    ::setenv("CARAT_DATA", (folder_ / "data").c_str(), 1);
   }
   void TearDown() override { fs::remove_all(folder_); }
 
@@ -181,6 +183,52 @@ TEST_F(Names, NamesOfOnesOwn) {
   remove_model("mine");
   EXPECT_THROW(find_model("mine"), Error);
   EXPECT_TRUE(fs::exists(find_model("ollama.com/gemma3:270m").path));
+}
+
+TEST_F(Names, WhatComesWithCaratIsFoundInItsDataFolder) {
+  try {
+    find_model("demo");
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kNotFound);
+    EXPECT_NE(std::string(error.what()).find((folder_ / "data" / "demo.gguf").string()), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("CARAT_DATA"), std::string::npos) << error.what();
+  }
+  EXPECT_TRUE(list_models().empty());
+  fs::create_directories(folder_ / "data");
+  std::ofstream(folder_ / "data" / "demo.gguf") << "weights";
+  EXPECT_EQ(find_model("Demo").path, folder_ / "data" / "demo.gguf");
+  EXPECT_EQ(pull("demo", {}, {}).bytes, 7U) << "nothing to fetch";
+  ASSERT_EQ(list_models().size(), 1U);
+  EXPECT_EQ(list_models()[0].name, "demo");
+  EXPECT_THROW(remove_model("demo"), Error);
+  EXPECT_TRUE(fs::exists(folder_ / "data" / "demo.gguf"));
+
+  copy_model("demo", "mine");
+  ::setenv("CARAT_DATA", (folder_ / "moved").c_str(), 1);
+  fs::rename(folder_ / "data", folder_ / "moved");
+  EXPECT_EQ(find_model("mine").path, folder_ / "moved" / "demo.gguf") << "a name, not a path";
+  EXPECT_EQ(remove_model("mine"), 0U);
+  EXPECT_TRUE(fs::exists(folder_ / "moved" / "demo.gguf"));
+}
+
+TEST_F(Names, TheDataFolderLiesBesideTheProgram) {
+  ::unsetenv("CARAT_DATA");
+  EXPECT_EQ(data_folder(), fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "share" / "carat");
+}
+
+TEST_F(Names, AFolderWithoutAModelHidesNoName) {
+  fs::create_directories(folder_ / "data");
+  std::ofstream(folder_ / "data" / "demo.gguf") << "weights";
+  fs::create_directories(folder_ / "work" / "demo");
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_ / "work");
+  const fs::path named = find_model("demo").path;
+  std::ofstream("demo/config.json") << "{}";
+  const fs::path hidden = find_model("demo").path;
+  fs::current_path(before);
+  EXPECT_EQ(named, folder_ / "data" / "demo.gguf");
+  EXPECT_EQ(hidden, "demo");
 }
 
 TEST_F(Names, RemovingOneModelLeavesTheOthers) {

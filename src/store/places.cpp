@@ -72,6 +72,15 @@ fs::path registry_cache() {
   return set.empty() ? xdg("XDG_CACHE_HOME", ".cache") / "carat" / "registries" : fs::path(set) / "registries";
 }
 
+fs::path data_folder() {
+  const std::string set = variable("CARAT_DATA");
+  if (!set.empty()) return set;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (error) return "/usr/share/carat";
+  return program.parent_path().parent_path() / "share" / "carat";
+}
+
 fs::path config_folder() {
   return xdg("XDG_CONFIG_HOME", ".config") / "carat";
 }

@@ -11,6 +11,9 @@ namespace carat {
 std::filesystem::path hub_cache();
 // Of the other registries: CARAT_MODELS/registries, XDG_CACHE_HOME/carat/registries, ~/.cache/carat/registries.
 std::filesystem::path registry_cache();
+// What comes with carat, such as the demo model: CARAT_DATA; without it share/carat beside the folder that the program
+// lies in, wherever that was installed or built; /usr/share/carat where /proc doesn't tell.
+std::filesystem::path data_folder();
 // XDG_CONFIG_HOME/carat, ~/.config/carat.
 std::filesystem::path config_folder();
 

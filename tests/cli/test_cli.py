@@ -289,6 +289,15 @@ def test_help_is_there_for_all():
     assert output_of("help", "debug", "tokenize") == output_of("debug", "tokenize", "--help")
 
 
+def test_all_manual_pages_at_once(tmp_path):
+    assert output_of("man", "--all", tmp_path / "man") == ""
+    pages = {path.name: path.read_text() for path in (tmp_path / "man").iterdir()}
+    assert pages == {"carat.1": output_of("man")} | {f"carat-{verb}.1": output_of("man", verb) for verb in VERBS}
+    (tmp_path / "file").touch()
+    done = run_carat("man", "--all", tmp_path / "file" / "man")
+    assert done.returncode == 7 and str(tmp_path / "file") in done.stderr
+
+
 @pytest.mark.skipif(not shutil.which("groff"), reason="needs groff")
 @pytest.mark.parametrize("verb", [[]] + [[verb] for verb in VERBS])
 def test_manual_pages_are_sound(verb):

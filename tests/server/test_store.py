@@ -34,7 +34,8 @@ def hub(chat_model):
 
 @pytest.fixture(scope="module")
 def server(hub, tmp_path_factory):
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path_factory.mktemp("home")), "HF_ENDPOINT": hub.url}
+    home = tmp_path_factory.mktemp("home")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "HF_ENDPOINT": hub.url, "CARAT_DATA": str(home)}
     with serve("--manage", "--ctx", "512", "--parallel", "2", "--threads", "1", env=environment) as running:
         yield running
 

@@ -43,7 +43,7 @@ def home(tmp_path):
 def environment(server, home, **more):
     kept = {key: os.environ[key] for key in ("PATH", "ASAN_OPTIONS") if key in os.environ}
     return kept | {"HOME": str(home), "HF_ENDPOINT": server.url, "CARAT_OLLAMA_ENDPOINT": server.url,
-                   "CARAT_KAGGLE_ENDPOINT": server.url} | more
+                   "CARAT_KAGGLE_ENDPOINT": server.url, "CARAT_DATA": str(home / "no-data")} | more
 
 
 def carat(server, home, *arguments, timeout=60, preexec_fn=None, **more):

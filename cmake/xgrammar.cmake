@@ -55,6 +55,7 @@ function(carat_find_xgrammar)
     file(TOUCH ${build}/.complete)
   endif()
 
+  set(carat_xgrammar_source ${source} PARENT_SCOPE)  # its licences go with the program
   add_library(carat_xgrammar STATIC IMPORTED GLOBAL)
   set_target_properties(carat_xgrammar PROPERTIES
     IMPORTED_LOCATION ${library}

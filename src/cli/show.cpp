@@ -141,8 +141,8 @@ json::object summary_json(const ModelSummary& summary, bool has_tensors) {
       {"per_layer_embedding", decoder.ple_dim},
       {"experts", decoder.moe.experts},
       {"experts_used", decoder.moe.used},
-      {"has_vision", config.has_vision},
-      {"has_audio", config.has_audio},
+      {"has_vision", summary.model.vision() != nullptr},
+      {"has_audio", summary.model.audio() != nullptr},
       {"layer_pattern", layer_pattern(decoder)},
       {"layers", std::move(layers)},
       {"types", std::move(types)},
@@ -214,6 +214,9 @@ std::string summary_text(const ModelSummary& summary, bool has_tensors) {
   line("width", str(decoder.hidden, ", ", decoder.heads, " heads, vocabulary ", decoder.vocab));
   if (decoder.ple_dim > 0) line("per layer", str("embeddings of width ", decoder.ple_dim));
   if (decoder.moe.experts > 0) line("experts", str(decoder.moe.experts, ", ", decoder.moe.used, " for each token"));
+  const bool sees = summary.model.vision() != nullptr;
+  const bool hears = summary.model.audio() != nullptr;
+  if (sees || hears) line("towers", sees && hears ? "pictures, sound" : sees ? "pictures" : "sound");
   line("trained for", str(decoder.context_length, " tokens of context"));
   for (const auto& [name, type] : summary.types) {
     line("type " + std::string(name), str(type.tensors, " tensors, ", size_text(type.bytes)));

@@ -289,6 +289,17 @@ def test_help_is_there_for_all():
     assert output_of("help", "debug", "tokenize") == output_of("debug", "tokenize", "--help")
 
 
+def test_show_tells_of_towers(media_model, tmp_path):
+    """In a folder and in a GGUF file, which says so nowhere but by having them."""
+    output_of("convert", media_model, tmp_path / "model.gguf")
+    for model in (media_model, tmp_path / "model.gguf"):
+        shown = json.loads(output_of("show", model, "--json"))
+        assert shown["has_vision"] and shown["has_audio"]
+        assert re.search("^towers +pictures, sound$", output_of("show", model), re.MULTILINE)
+    shown = json.loads(output_of("show", DENSE, "--json"))
+    assert not shown["has_vision"] and not shown["has_audio"] and "towers" not in output_of("show", DENSE)
+
+
 def test_all_manual_pages_at_once(tmp_path):
     assert output_of("man", "--all", tmp_path / "man") == ""
     pages = {path.name: path.read_text() for path in (tmp_path / "man").iterdir()}

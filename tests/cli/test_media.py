@@ -148,6 +148,31 @@ def test_what_a_model_lacks(chat_model, tmp_path):
         assert done.returncode == 2 and f"{flag}: needs the name of a file" in done.stderr
 
 
+def test_gguf_with_and_without_its_projector(media_model, tmp_path):
+    """The towers beside the model, in its own file, and not at hand: then it is said, whatever comes."""
+    beside, projector, whole = (tmp_path / name for name in ("beside.gguf", "mmproj.gguf", "whole.gguf"))
+    output_of("convert", media_model, beside, "--mmproj", projector)
+    output_of("convert", media_model, whole)
+    film = tmp_path / "film"
+    film.mkdir()
+    Image.new("RGB", (64, 48)).save(film / "1.png")
+    media = {"see": ["--image", IMAGES / "tiny.png", "--video", film], "hear": ["--audio", SHORT]}
+
+    def prompt_tokens(*model):
+        ask = [*model, "Hi", *saying(HELLO), "--max-tokens", 1, "--json", *media["see"], *media["hear"]]
+        return json.loads(output_of("run", *ask))["prompt_tokens"]
+
+    assert prompt_tokens(beside, "--mmproj", projector) == prompt_tokens(whole) == prompt_tokens(media_model)
+    for medium in (media["see"][:2], media["see"][2:], media["hear"]):
+        done = run_carat("run", beside, "Hi", *medium)
+        sense = "hear" if medium == media["hear"] else "see"
+        assert done.returncode == 1 and done.stdout == ""
+        assert f"this model can't {sense}" in done.stderr and "--mmproj" in done.stderr
+    done = run_carat("transcribe", beside, SHORT)
+    assert done.returncode == 1 and "can't hear" in done.stderr
+    assert output_of("transcribe", beside, SHORT, "--mmproj", projector) == output_of("transcribe", media_model, SHORT)
+
+
 def test_pictures_that_are_made_much_smaller(media_model, tmp_path):
     Image.new("RGB", (2400, 1800)).save(tmp_path / "large.png")
     ask = ["run", media_model, "Hi", *saying(HELLO), "--max-tokens", 1, "--image", tmp_path / "large.png"]

@@ -164,7 +164,11 @@ def test_control_tokens_of_users_are_text(client, server):
 
 def test_what_it_cannot_do_is_said(client):
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    with pytest.raises(openai.BadRequestError):
-        client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": [image]}])
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    for part, lack in [(image, "can't see"), (sound, "can't hear")]:
+        with pytest.raises(openai.BadRequestError, match=lack):
+            client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": [part]}])
+    with pytest.raises(openai.BadRequestError, match="can't hear"):
+        client.audio.transcriptions.create(model="tiny", file=cli.GOLDEN / "media" / "audio" / "short.wav")
     with pytest.raises(openai.BadRequestError, match="8192"):
         ask(client, "word " * 9000)

@@ -19,6 +19,28 @@ double rate(std::size_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
+// While an answer is generated: however it ends, the session forgets what was guessed and not taken.
+class Guessing {
+ public:
+  explicit Guessing(Lookahead* lookahead) : lookahead_(lookahead), before_(total()) {}
+  Guessing(const Guessing&) = delete;
+  Guessing& operator=(const Guessing&) = delete;
+  ~Guessing() {
+    if (lookahead_ != nullptr) lookahead_->finish();
+  }
+  // Of this answer.
+  Lookahead::Counts counts() const {
+    const Lookahead::Counts now = total();
+    return {now.passes - before_.passes, now.proposed - before_.proposed, now.accepted - before_.accepted};
+  }
+
+ private:
+  Lookahead::Counts total() const { return lookahead_ != nullptr ? lookahead_->counts() : Lookahead::Counts{}; }
+
+  Lookahead* lookahead_;
+  Lookahead::Counts before_;
+};
+
 }  // namespace
 
 double AnswerStats::prefill_rate() const {
@@ -29,7 +51,7 @@ double AnswerStats::generation_rate() const {
   return rate(generated_tokens, generation_seconds);
 }
 
-Answer generate_answer(Session& session, const MediaPrompt& prompt, const AnswerOptions& options,
+Answer generate_answer(Session& session, Lookahead* lookahead, const MediaPrompt& prompt, const AnswerOptions& options,
                        std::shared_ptr<const Grammar> grammar, const std::function<void(std::int32_t)>& on_token,
                        const std::function<bool()>& is_cancelled) {
   if (prompt.ids.size() > session.context()) {
@@ -70,6 +92,8 @@ Answer generate_answer(Session& session, const MediaPrompt& prompt, const Answer
   }
   stats.prefill_seconds = prefill.seconds();
 
+  const Guessing guessing(lookahead);
+  std::vector<std::int32_t> tokens = prompt.ids;  // the session may hold guesses as well
   const Stopwatch generation;
   while (true) {
     if (is_cancelled && is_cancelled()) {
@@ -81,18 +105,21 @@ Answer generate_answer(Session& session, const MediaPrompt& prompt, const Answer
       throw Error(ErrorKind::kBadInput,
                   "the grammar has come to a dead end: no token may follow, and the answer is not complete.");
     }
-    const std::int32_t id = sampler.sample(logits, session.tokens(), random, mask).token;
+    const std::int32_t id = sampler.sample(logits, tokens, random, mask).token;
     if (form) form->accept(id);
     ++stats.generated_tokens;
     if (!options.ignores_end && vocab.is_end(id)) break;
     on_token(id);
-    if (stats.generated_tokens == options.max_tokens || session.position() == session.context()) {
+    if (stats.generated_tokens == options.max_tokens || tokens.size() == session.context()) {
       answer.finish_reason = FinishReason::kLength;
       break;
     }
-    logits = session.append(std::span(&id, 1));
+    tokens.push_back(id);
+    logits = lookahead != nullptr ? lookahead->advance(id) : session.append(std::span(&id, 1));
   }
   stats.generation_seconds = generation.seconds();
+  stats.guessed_tokens = guessing.counts().proposed;
+  stats.accepted_guesses = guessing.counts().accepted;
   return answer;
 }
 
@@ -102,7 +129,11 @@ std::string stats_text(const AnswerStats& stats, const Session& session) {
   out << std::fixed << "prompt " << stats.prompt_tokens << " tokens";
   if (stats.reused_tokens > 0) out << " (" << stats.reused_tokens << " in the cache)";
   out << ", " << stats.prefill_rate() << " tokens/s; answer " << stats.generated_tokens << " tokens, "
-      << stats.generation_rate() << " tokens/s\n";
+      << stats.generation_rate() << " tokens/s";
+  if (stats.guessed_tokens > 0) {
+    out << "; of " << stats.guessed_tokens << " guesses " << stats.accepted_guesses << " came true";
+  }
+  out << "\n";
   const ResidentMemory resident = resident_memory();
   const auto mebibytes = [](std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   out << "memory " << mebibytes(resident.total) << " MiB, of which " << mebibytes(resident.file)

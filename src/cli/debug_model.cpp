@@ -113,9 +113,7 @@ void define_debug_generate(CLI::App& debug, Action& action) {
       ->check(CLI::Range(std::size_t{0}, kMaxContext))
       ->type_name("N")
       ->capture_default_str();
-  verb.add_option("--assistant", options->assistant,
-                  "An assistant of the model (drafter): guesses tokens, which the model checks; the ids stay the same")
-      ->type_name("MODEL");
+  add_assistant(verb, options->assistant);
   set_model_action(verb, action, options, run_generate);
 }
 

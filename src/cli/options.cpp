@@ -59,6 +59,14 @@ void add_model(CLI::App& verb, std::string& model) {
       ->type_name("FILE");
 }
 
+void add_assistant(CLI::App& verb, std::string& assistant) {
+  verb.add_option("--assistant", assistant,
+                  "The model's assistant (drafter): it guesses tokens, which the model checks several at once; the "
+                  "answer stays the same")
+      ->type_name("MODEL")
+      ->group(kComputingGroup);
+}
+
 void add_kernel_flags(CLI::App& verb, ComputeFlags& flags) {
   verb.add_option("--kv-type", flags.kv_type, "Type of the cached keys and values")
       ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}))

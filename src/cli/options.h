@@ -33,10 +33,13 @@ struct ComputeFlags {
 
 // The MODEL argument.
 void add_model(CLI::App& verb, std::string& model);
+// --assistant MODEL.
+void add_assistant(CLI::App& verb, std::string& assistant);
 
 // set_action for verbs with a MODEL argument (Options::model): a name of the store becomes its path when the verb is
 // run, not while the command line is read, so that a misspelled option is told before a missing model. Where the verb
-// has --mmproj and none was given, the store's projector of that model is it.
+// has --mmproj and none was given, the store's projector of that model is it. Where it has --assistant, its name
+// becomes a path as well.
 template <typename Options, typename Run>
 void set_model_action(CLI::App& verb, Action& action, std::shared_ptr<Options> options, Run run) {
   set_action(verb, action, std::move(options), [run](Options& given) {
@@ -48,6 +51,9 @@ void set_model_action(CLI::App& verb, Action& action, std::shared_ptr<Options> o
       };
       if constexpr (requires { given.mmproj; }) take_projector(given.mmproj);
       if constexpr (requires { given.media.mmproj; }) take_projector(given.media.mmproj);
+    }
+    if constexpr (requires { given.assistant; }) {
+      if (!given.assistant.empty()) given.assistant = model_files(given.assistant).path.string();
     }
     run(given);
   });

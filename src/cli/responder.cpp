@@ -41,12 +41,15 @@ class Collector {
 
 }  // namespace
 
-Responder::Responder(std::shared_ptr<const Model> model, const ComputeOptions& compute, const SessionOptions& options)
+Responder::Responder(std::shared_ptr<const Model> model, const ComputeOptions& compute, const SessionOptions& options,
+                     std::shared_ptr<const Assistant> assistant)
     : template_(model->chat_template().empty()
                     ? nullptr
                     : std::make_unique<const ChatTemplate>(std::string(model->chat_template()))),
       session_(model, compute, options),
-      store_(std::move(model)) {}
+      store_(std::move(model)) {
+  if (assistant != nullptr) lookahead_ = std::make_unique<Lookahead>(session_, std::move(assistant));
+}
 
 Responder::~Responder() = default;
 
@@ -105,9 +108,10 @@ Reply Responder::reply(const json::array& messages, const LoadedMedia& media, co
   }
   const std::vector<std::int32_t> ids = encode_segments(tokenizer, prompt);
   const MediaTokenIds media_tokens = session_.model().media_tokens();
-  reply.answer = generate_answer(
-      session_, media.soft.empty() ? MediaPrompt{ids, {}} : expand_placeholders(ids, media_tokens, media.soft), options,
-      grammar(form), on_token, is_cancelled);
+  reply.answer =
+      generate_answer(session_, lookahead_.get(),
+                      media.soft.empty() ? MediaPrompt{ids, {}} : expand_placeholders(ids, media_tokens, media.soft),
+                      options, grammar(form), on_token, is_cancelled);
   parser.push(detokenizer.flush());
   parser.finish();
   collector.parsed(parser.take());
@@ -127,7 +131,8 @@ Reply Responder::complete(std::string_view text, bool parses_special, const Gram
   Collector collector(reply, sink);
   Detokenizer detokenizer(vocab, {.skip_special = true});
   const auto on_token = [&](std::int32_t id) { collector.content(detokenizer.push(id)); };
-  reply.answer = generate_answer(session_, {prompt, {}}, options, grammar(form), on_token, is_cancelled);
+  reply.answer =
+      generate_answer(session_, lookahead_.get(), {prompt, {}}, options, grammar(form), on_token, is_cancelled);
   collector.content(detokenizer.flush());
   return reply;
 }

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "cli/answer.h"
 #include "cli/media_files.h"
+#include "engine/lookahead.h"
 #include "engine/session.h"
 #include "grammar/grammar.h"
 
@@ -41,7 +42,9 @@ struct Reply {
 class Responder {
  public:
   // Throws as Session, and Error(kBadFile) for a template that can't be read.
-  Responder(std::shared_ptr<const Model> model, const ComputeOptions& compute, const SessionOptions& options);
+  // assistant: of that model, to guess tokens with; null for none.
+  Responder(std::shared_ptr<const Model> model, const ComputeOptions& compute, const SessionOptions& options,
+            std::shared_ptr<const Assistant> assistant = nullptr);
   ~Responder();
 
   // True for an instruction model: one with a template.
@@ -67,6 +70,7 @@ class Responder {
 
   std::unique_ptr<const ChatTemplate> template_;  // null for a base model
   Session session_;
+  std::unique_ptr<Lookahead> lookahead_;  // over session_; null without an assistant
   MediaStore store_;
   std::unique_ptr<GrammarCompiler> compiler_;  // made when the first form asks for it
 };

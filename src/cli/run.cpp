@@ -49,6 +49,8 @@ json::object reply_json(const Reply& reply, const RunOptions& options) {
             {"prefill_tokens_per_second", stats.prefill_rate()},
             {"generation_seconds", stats.generation_seconds},
             {"generation_tokens_per_second", stats.generation_rate()},
+            {"guessed_tokens", stats.guessed_tokens},
+            {"accepted_guesses", stats.accepted_guesses},
             {"resident_bytes", resident_memory().total}}}};
 }
 
@@ -136,7 +138,9 @@ void run_model(const RunOptions& options) {
     if (stderr_is_terminal()) {
       write_stderr(memory_line(*model, {.compute = options.compute, .mmproj = files.projector}));
     }
-    return std::make_unique<Responder>(model, compute_options(options.compute), session_options(options.compute));
+    const bool has_assistant = is_first && !options.assistant.empty();
+    return std::make_unique<Responder>(model, compute_options(options.compute), session_options(options.compute),
+                                       has_assistant ? Assistant::load(options.assistant, *model) : nullptr);
   };
   auto responder = open_model(options.model);
   if (has_tools && !responder->has_template()) {
@@ -191,6 +195,7 @@ void define_run(CLI::App& root, Action& action) {
       ->group(kGroup);
   verb.add_flag("!--no-wrap", options->is_wrapped, "Leave it to the terminal to break long lines")->group(kGroup);
   verb.add_flag("!--no-history", options->has_history, "Don't keep what is typed in a chat")->group(kGroup);
+  add_assistant(verb, options->assistant);
   add_compute_flags(verb, options->compute);
   set_model_action(verb, action, options, run_model);
 }

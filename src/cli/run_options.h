@@ -31,6 +31,7 @@ struct ToolFlags {
 
 struct RunOptions {
   std::string model;
+  std::string assistant;
   std::optional<std::string> prompt;
   std::string system;
   std::string think = "off";

@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "engine/model_host.h"
 #include "engine/script.h"
+#include "model/assistant.h"
 #include "server/service.h"
 #include "store/model_store.h"
 
@@ -34,7 +35,8 @@ constexpr std::size_t kMebibyte = std::size_t{1} << 20;
 struct ServeOptions {
   std::vector<std::string> models;
   std::string engine;
-  std::string mmproj;  // of the first model
+  std::string mmproj;     // of the first model, as is
+  std::string assistant;  // this one
   std::vector<std::string> addresses = {"127.0.0.1"};
   std::optional<std::uint16_t> port;
   std::string key_file;
@@ -192,6 +194,11 @@ void serve(const ServeOptions& options) {
   survive_lost_mappings();
   std::vector<ModelEntry> entries = entries_of(options);
   const bool is_store = entries.empty();
+  if (!options.assistant.empty() && options.models.empty()) {
+    throw UsageError("--assistant is that of the first MODEL: name it.");
+  }
+  const std::filesystem::path assistant =
+      options.assistant.empty() ? std::filesystem::path() : find_model(options.assistant).path;
   const std::unique_ptr<ModelSource> source = source_of(options);
   const ServedModels catalogue(std::move(entries), options.aliases, options.is_lenient,
                                is_store ? source.get() : nullptr);
@@ -222,8 +229,9 @@ void serve(const ServeOptions& options) {
     const bool is_default = !is_store && entry.name == catalogue.default_model()->name;
     const std::string mmproj = is_default && !options.mmproj.empty() ? options.mmproj : entry.mmproj;
     if (!options.engine.empty()) return make_scripted_answerer(entry.path, engine);
-    return std::make_shared<Engine>(Model::load(entry.path, {.mmproj = mmproj}), compute_options(options.compute),
-                                    engine);
+    const auto model = Model::load(entry.path, {.mmproj = mmproj});
+    if (is_default && !assistant.empty()) engine.assistant = Assistant::load(assistant, *model);
+    return std::make_shared<Engine>(model, compute_options(options.compute), engine);
   };
   const int keep_alive = options.keep_alive.value_or(is_store ? kStoreKeepAlive : -1);
   ModelHost host(load, {std::chrono::seconds(keep_alive), options.max_loaded});
@@ -329,6 +337,7 @@ void define_serve(CLI::App& root, Action& action) {
   verb.add_option("--log", options->log, "Requests as JSON lines on stderr, or nothing")
       ->check(CLI::IsMember({"requests", "none"}))
       ->capture_default_str();
+  add_assistant(verb, options->assistant);
   add_compute_flags(verb, options->compute);
   set_action(verb, action, options, serve);
 }

@@ -86,7 +86,9 @@ struct EngineStatus {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t cached_tokens = 0;
   std::uint64_t completion_tokens = 0;
-  double seconds_since_step = 0;  // while something runs: how long the step at hand has taken; a watchdog's food
+  std::uint64_t guessed_tokens = 0;    // by an assistant
+  std::uint64_t accepted_guesses = 0;  // of these, that came true
+  double seconds_since_step = 0;       // while something runs: how long the step at hand has taken; a watchdog's food
 };
 
 struct ModelInfo {

@@ -17,6 +17,10 @@ double seconds_between(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double>(end - begin).count();
 }
 
+// Of a step; the depth in use adapts itself.
+constexpr std::size_t kMostGuesses = 8;
+static_assert(kMostGuesses < StepRunner::kLogitRows);
+
 // A step that computes one prompt alone may be given up for a newcomer when it is at least this long.
 constexpr std::size_t kLongStep = 64;
 
@@ -81,7 +85,11 @@ bool wants_every_row(const Request& request) {
 }  // namespace
 
 Batcher::Batcher(StepRunner& runner, const BatcherOptions& options)
-    : runner_(runner), options_(options), pool_(options.kv_budget), prefixes_(runner.config()) {
+    : runner_(runner),
+      options_(options),
+      pool_(options.kv_budget),
+      prefixes_(runner.config()),
+      depth_(std::min(kMostGuesses, options.kv.chunk - 1)) {
   pool_.set_reclaim([this](std::size_t) { return prefixes_.reclaim(); });
   pool_.set_release([this](const KvBlock& block) { prefixes_.forget(block); });
 }
@@ -109,7 +117,7 @@ Batcher::Running Batcher::make_running(std::shared_ptr<PendingAnswer> answer, st
   const PendingAnswer& a = *answer;
   const SequenceSetup setup{&runner_.tokenizer().vocab(), &a.request, &a.prompt,
                             a.constraint.get(),           a.seed,     options_.kv.context};
-  return {std::move(answer), Sequence(setup, choice, std::move(cache))};
+  return {std::move(answer), Sequence(setup, choice, std::move(cache)), {}};
 }
 
 PrefixCache::Match Batcher::adopt_prefix(Running& running) {
@@ -226,7 +234,7 @@ std::vector<Batcher::Planned> Batcher::plan() {
     const Running& running = *running_[i];
     const std::size_t few = rows_before_picture(running.answer->prompt, running.sequence.computed, given[i]);
     if (few != 0) {
-      planned.push_back({running_[i].get(), few, running.sequence.computed, running.sequence.tokens().size()});
+      planned.push_back({running_[i].get(), few, running.sequence.computed, running.sequence.tokens().size(), {}});
     }
   }
   return planned;
@@ -267,11 +275,13 @@ void Batcher::step(const std::function<bool()>& has_arrivals, const std::functio
   resume_preempted();
   std::vector<Planned> planned = plan();
   make_room(planned);
+  guess(planned);
   if (!planned.empty()) {
     std::size_t prompt_rows = 0;
     std::size_t answer_rows = 0;
     for (const Planned& one : planned) {
-      (one.rows > 1 || one.running->sequence.generated() == 0 ? prompt_rows : answer_rows) += one.rows;
+      const bool is_answer = one.running->sequence.generated() > 0 && (one.rows == 1 || one.round);
+      (is_answer ? answer_rows : prompt_rows) += one.rows;
     }
     const bool is_long_and_alone = planned.size() == 1 && running_.size() == 1 && prompt_rows >= kLongStep;
     const PendingAnswer& first = *planned.front().running->answer;
@@ -282,7 +292,8 @@ void Batcher::step(const std::function<bool()>& has_arrivals, const std::functio
     const Clock::time_point begin = Clock::now();
     const std::uint64_t steps = counters_.steps;
     compute(planned, should_stop);
-    if (counters_.steps == steps + 1) {
+    const bool has_guesses = planned.front().rows > 1 && planned.front().round;  // not what a step takes otherwise
+    if (counters_.steps == steps + 1 && !has_guesses) {
       costs_.add(prompt_rows, answer_rows, seconds_between(begin, Clock::now()));
     }
   }
@@ -303,12 +314,20 @@ void Batcher::compute(std::span<const Planned> planned, const std::function<bool
   advance(planned);
 }
 
-void Batcher::add_rows(const Running& running, std::size_t index, std::size_t rows, std::vector<BatchRow>& all) {
-  const Sequence& sequence = running.sequence;
-  const PendingAnswer& answer = *running.answer;
+void Batcher::add_rows(const Planned& planned, std::size_t index, std::vector<BatchRow>& all) {
+  const Sequence& sequence = planned.running->sequence;
+  const PendingAnswer& answer = *planned.running->answer;
   const std::vector<std::int32_t>& tokens = sequence.tokens();
   const std::size_t begin = sequence.computed;
   const std::size_t first_row = all.size();
+  if (planned.round) {
+    all.push_back({tokens[begin], index, begin, true});
+    for (const std::int32_t token : planned.round->guesses) {
+      all.push_back({token, index, all.back().position + 1, true});
+    }
+    return;
+  }
+  const std::size_t rows = planned.rows;
   for (std::size_t i = begin; i < begin + rows; ++i) {
     all.push_back({tokens[i], index, i, i + 1 == tokens.size() || wants_every_row(answer.request)});
   }
@@ -327,7 +346,7 @@ void Batcher::forward(std::span<const Planned> planned, const std::function<bool
   std::vector<TokenHistory> histories;
   Batch batch;
   for (const Planned& one : planned) {
-    add_rows(*one.running, caches.size(), one.rows, batch.rows);
+    add_rows(one, caches.size(), batch.rows);
     Sequence& sequence = one.running->sequence;
     caches.push_back(&sequence.cache);
     histories.push_back({sequence.tokens(), one.running->answer->prompt.ids.size()});
@@ -353,7 +372,75 @@ void Batcher::advance(std::span<const Planned> planned) {
   }
 }
 
+std::size_t Batcher::most_guesses(const Running& running) const {
+  const Sequence& sequence = running.sequence;
+  const std::size_t position = sequence.computed;
+  const std::size_t behind = runner_.config().window + StepRunner::kGuessSlack - 1;
+  // A window that was taken from the prefix cache ends where the target's does, and drafters look further back.
+  if (running.state.empty() || sequence.cache.first_held() > position - std::min(position, behind)) return 0;
+  const std::size_t most_tokens = running.answer->request.limits.max_tokens;
+  const std::size_t wanted = most_tokens == 0 ? kMostGuesses : most_tokens - sequence.generated() - 1;
+  return std::min({kMostGuesses, wanted, options_.kv.context - sequence.tokens().size(), options_.kv.chunk - 1});
+}
+
+void Batcher::guess(std::span<Planned> planned) {
+  const bool is_alone = planned.size() == 1 && running_.size() == 1 && preempted_.empty();
+  if (!runner_.can_guess() || !is_alone) return;
+  Planned& one = planned.front();
+  Sequence& sequence = one.running->sequence;
+  if (one.rows != 1 || sequence.generated() == 0) return;
+  Round& round = one.round.emplace();
+  const std::size_t depth = depth_.choose(most_guesses(*one.running));
+  const Clock::time_point begin = Clock::now();
+  try {
+    if (depth > 0) {
+      sequence.cache.make_room(sequence.computed, sequence.computed + 1 + depth);
+      round.guesses =
+          runner_.guess(sequence.cache, sequence.computed, sequence.tokens().back(), one.running->state, depth);
+    }
+  } catch (const std::exception&) {
+    round.guesses.clear();  // no memory: the answer goes on without
+  }
+  one.rows += round.guesses.size();
+  round.begun = Clock::now();
+  round.guess_seconds = seconds_between(begin, round.begun);
+}
+
+void Batcher::keep_state(Running& running, std::size_t row) {
+  if (!runner_.can_guess()) return;
+  const std::span<const float> state = runner_.hidden(row, 1).row(0);
+  running.state.assign(state.begin(), state.end());
+}
+
+void Batcher::draw_round(const Planned& planned) {
+  Running& running = *planned.running;
+  Sequence& sequence = running.sequence;
+  PendingAnswer& answer = *running.answer;
+  const std::vector<std::int32_t>& guesses = planned.round->guesses;
+  const MatView<float> logits = runner_.logits(0, planned.rows);
+  depth_.measured(guesses.size(), planned.round->guess_seconds, seconds_between(planned.round->begun, Clock::now()));
+  counters_.guessed_tokens += guesses.size();
+  answer.usage.guessed_tokens += guesses.size();
+  std::size_t right = 0;
+  bool is_open = true;
+  for (std::size_t row = 0; row < planned.rows; ++row) {
+    sequence.computed = planned.before + row + 1;
+    keep_state(running, row);
+    take(running, sequence.draw(logits.row(row)));
+    if (running.is_over || answer.is_cancelled || row == guesses.size()) break;
+    is_open = sequence.tokens().back() == guesses[row];
+    if (!is_open) break;
+    ++right;
+    ++counters_.accepted_guesses;
+    ++answer.usage.accepted_guesses;  // before the next token, which may be the last and send it
+  }
+  depth_.accepted(right, is_open);
+  const bool has_filled_page = sequence.computed / kPageTokens > planned.before / kPageTokens;
+  if (!running.is_over && has_filled_page) remember(running, false);
+}
+
 void Batcher::draw_and_take(std::span<const Planned> planned) {
+  if (planned.front().round) return draw_round(planned.front());
   struct Wanted {
     Running* running;
     std::size_t position;
@@ -388,7 +475,9 @@ void Batcher::draw_and_take(std::span<const Planned> planned) {
     for (std::size_t row = 0; row < rows; ++row) {
       const auto& [running, position] = wanted[first + row];
       add_prompt_logprob(*running->answer, position, logits.row(row));
-      if (position + 1 == running->sequence.tokens().size()) add_drawings(*running, logits.row(row), drawings);
+      if (position + 1 != running->sequence.tokens().size()) continue;
+      keep_state(*running, first + row);
+      add_drawings(*running, logits.row(row), drawings);
     }
     draw(drawings);
     for (Drawing& drawing : drawings) {
@@ -413,6 +502,7 @@ void Batcher::add_drawings(Running& running, std::span<float> logits, std::vecto
   for (std::size_t choice = 1; choice < answer.request.choices; ++choice) {
     forks.push_back(std::make_unique<Running>(make_running(running.answer, choice, running.sequence.cache)));
     forks.back()->sequence.computed = running.sequence.computed;
+    forks.back()->state = running.state;
     Drawing& drawing = drawings.emplace_back();
     drawing.running = forks.back().get();
     drawing.own_logits.assign(logits.begin(), logits.end());

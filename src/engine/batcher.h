@@ -7,12 +7,14 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "decoder/page_pool.h"
+#include "engine/draft_depth.h"
 #include "engine/pending_answer.h"
 #include "engine/prefix_cache.h"
 #include "engine/sequence.h"
@@ -60,6 +62,8 @@ class Batcher {
     std::uint64_t prompt_tokens = 0;
     std::uint64_t cached_tokens = 0;
     std::uint64_t completion_tokens = 0;
+    std::uint64_t guessed_tokens = 0;
+    std::uint64_t accepted_guesses = 0;
   };
   const Counters& counters() const { return counters_; }
   std::size_t running() const { return running_.size() + preempted_.size(); }
@@ -70,10 +74,19 @@ class Batcher {
   void end_waiting(PendingAnswer& answer, const Finished& finished);
 
  private:
+  using Clock = PendingAnswer::Clock;
+
   struct Running {
     std::shared_ptr<PendingAnswer> answer;
     Sequence sequence;
+    std::vector<float> state;  // StepRunner::hidden of the token before the newest; empty where nobody guesses
     bool is_over = false;
+  };
+  // Of a step that computes a lone sequence's newest token and, behind it, guesses.
+  struct Round {
+    std::vector<std::int32_t> guesses;  // maybe none
+    double guess_seconds = 0;
+    Clock::time_point begun;  // after guessing
   };
   // Rows of a sequence in the step at hand.
   struct Planned {
@@ -81,6 +94,7 @@ class Batcher {
     std::size_t rows = 0;
     std::size_t before = 0;         // Sequence::computed at the step's begin
     std::size_t tokens_before = 0;  // and how many tokens there were
+    std::optional<Round> round;
   };
   // A sequence whose next token is drawn from a row of logits.
   struct Drawing {
@@ -108,12 +122,21 @@ class Batcher {
   // Computes these rows; where that fails, each sequence alone, so that only those end that can't be computed.
   void compute(std::span<const Planned> planned, const std::function<bool()>& should_stop);
   // The sequence's next rows, as Batch wants them.
-  static void add_rows(const Running& running, std::size_t index, std::size_t rows, std::vector<BatchRow>& all);
+  static void add_rows(const Planned& planned, std::size_t index, std::vector<BatchRow>& all);
   void forward(std::span<const Planned> planned, const std::function<bool()>& should_stop);
   // Moves every sequence on by the rows that were computed. Where that fails for want of memory, the last of them ends,
   // and what has got no token goes back to where the step began.
   void advance(std::span<const Planned> planned);
   void draw_and_take(std::span<const Planned> planned);
+  // Has what follows the newest token guessed, where it is the only row of the step and its sequence runs alone. With
+  // others beside it a step's rows share each read of the weights already, and guesses would make everybody wait.
+  void guess(std::span<Planned> planned);
+  std::size_t most_guesses(const Running& running) const;
+  // Keeps the hidden state of a row, from whose logits the sequence's next token is drawn.
+  void keep_state(Running& running, std::size_t row);
+  // Draws from the logits of a round's rows, one after the other, for as long as what is drawn was guessed: what it
+  // draws is what steps of one row would have drawn.
+  void draw_round(const Planned& planned);
   void add_drawings(Running& running, std::span<float> logits, std::vector<Drawing>& drawings);
   void draw(std::vector<Drawing>& drawings);
   // Adds a hidden state to those that make up the prompt's vector; the last one ends the answer.
@@ -132,6 +155,7 @@ class Batcher {
   PagePool pool_;
   PrefixCache prefixes_;
   StepCosts costs_;
+  DraftDepth depth_;
   Counters counters_;
   std::vector<std::unique_ptr<Running>> running_;   // in the order in which they were let in
   std::deque<std::unique_ptr<Running>> preempted_;  // gave up their pages; the first to be let in again

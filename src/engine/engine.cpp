@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "decoder/drafter.h"
 #include "decoder/scratch.h"
 #include "engine/answer_constraint.h"
 #include "engine/batcher.h"
@@ -16,6 +17,7 @@
 #include "engine/pending_answer.h"
 #include "engine/prompt.h"
 #include "engine/step_runner.h"
+#include "model/assistant.h"
 #include "sampling/random.h"
 
 namespace carat {
@@ -30,19 +32,26 @@ constexpr std::size_t kMaxStops = 16;
 constexpr std::size_t kMaxStopBytes = 1024;
 constexpr std::size_t kMaxRetrySeconds = 60;
 
-KvCacheOptions kv_options(const EngineOptions& options) {
-  return {options.kv_type, options.kv_type, options.context, std::min(options.chunk, options.context), 0};
+// slack: as that of KvCacheOptions.
+KvCacheOptions kv_options(const EngineOptions& options, std::size_t slack) {
+  return {options.kv_type, options.kv_type, options.context, std::min(options.chunk, options.context), slack};
 }
 
 // The longest context of at most `context` tokens that fits the budget; 0 where none does.
-std::size_t longest_context(const DecoderConfig& config, EngineOptions options, std::size_t context) {
+std::size_t longest_context(const DecoderConfig& config, EngineOptions options, std::size_t context,
+                            std::size_t slack) {
   std::size_t fits = 0;
   std::size_t fails = context + 1;
   while (fits + 1 < fails) {
     options.context = fits + (fails - fits) / 2;
-    (KvCache::bytes_needed(config, kv_options(options)) <= options.kv_budget ? fits : fails) = options.context;
+    (KvCache::bytes_needed(config, kv_options(options, slack)) <= options.kv_budget ? fits : fails) = options.context;
   }
   return fits;
+}
+
+// Positions behind the window that drafters see as well.
+std::size_t slack_for(bool can_guess) {
+  return can_guess ? StepRunner::kGuessSlack : 0;
 }
 
 void check_numbers(const EngineOptions& options) {
@@ -53,7 +62,8 @@ void check_numbers(const EngineOptions& options) {
 }
 
 // The options with defaults filled in. Throws Error(kBadInput, kOutOfMemory).
-EngineOptions checked(const DecoderConfig& config, std::size_t trained_context, EngineOptions options) {
+EngineOptions checked(const DecoderConfig& config, std::size_t trained_context, std::size_t slack,
+                      EngineOptions options) {
   check_numbers(options);
   KvCache::require_type(config, options.kv_type);
   if (options.context > trained_context) {
@@ -64,7 +74,7 @@ EngineOptions checked(const DecoderConfig& config, std::size_t trained_context, 
   const std::size_t available = available_memory();
   if (options.kv_budget == 0) options.kv_budget = available / 3;
   const std::size_t wanted = options.context != 0 ? options.context : std::min(trained_context, kDefaultContext);
-  const std::size_t longest = longest_context(config, options, wanted);
+  const std::size_t longest = longest_context(config, options, wanted, slack);
   if (longest < (options.context != 0 ? options.context : 1)) {
     throw Error(
         ErrorKind::kOutOfMemory,
@@ -84,7 +94,8 @@ std::size_t rows_of_a_picture(const Model& model) {
 
 void require_scratch(const DecoderConfig& config, const EngineOptions& options, std::size_t rows) {
   const std::size_t needed = Scratch::bytes_needed(config, rows) +
-                             std::min(options.max_running, StepRunner::kLogitRows) * config.vocab * sizeof(float);
+                             std::min(options.max_running, StepRunner::kLogitRows) * config.vocab * sizeof(float) +
+                             (options.assistant == nullptr ? 0 : Drafter::bytes_needed(options.assistant->config()));
   const std::size_t available = available_memory();
   if (needed <= available) return;
   throw Error(ErrorKind::kOutOfMemory, str("the engine needs ", needed >> 20, " MiB for activations and logits, ",
@@ -153,7 +164,8 @@ struct Engine::Impl {
         options(std::move(engine_options)),
         info(runner->info()),
         prompts(*runner, most_rows),
-        batcher(*runner, {kv_options(options), options.kv_budget, most_rows, options.max_running}) {
+        batcher(*runner, {kv_options(options, slack_for(runner->can_guess())), options.kv_budget, most_rows,
+                          options.max_running}) {
     if (!options.name.empty()) info.name = options.name;
     info.context = options.context;
     EngineStatus& status = mailbox->status;
@@ -251,6 +263,8 @@ struct Engine::Impl {
     status.prompt_tokens = counters.prompt_tokens;
     status.cached_tokens = counters.cached_tokens;
     status.completion_tokens = counters.completion_tokens;
+    status.guessed_tokens = counters.guessed_tokens;
+    status.accepted_guesses = counters.accepted_guesses;
     mailbox->busy_seconds += std::chrono::duration<double>(Clock::now() - mailbox->step_begun).count();
   }
 
@@ -270,19 +284,21 @@ struct Engine::Impl {
 };
 
 Engine::Engine(std::unique_ptr<StepRunner> runner, EngineOptions options) {
-  options = checked(runner->config(), runner->info().trained_context, std::move(options));
+  options =
+      checked(runner->config(), runner->info().trained_context, slack_for(runner->can_guess()), std::move(options));
   const std::size_t rows = options.chunk;
   impl_ = std::make_unique<Impl>(std::move(runner), std::move(options), rows);
 }
 
 Engine::Engine(std::shared_ptr<const Model> model, const ComputeOptions& compute, EngineOptions options) {
   const DecoderConfig& config = model->config().decoder;
-  options = checked(config, config.context_length, std::move(options));
+  options = checked(config, config.context_length, slack_for(options.assistant != nullptr), std::move(options));
   const std::size_t rows = std::max(options.chunk, rows_of_a_picture(*model));
   require_scratch(config, options, rows);
   if (!options.constraints) options.constraints = grammar_constraints();
   if (options.name.empty()) options.name = model->path().filename().string();
-  impl_ = std::make_unique<Impl>(make_model_runner(std::move(model), compute, rows), std::move(options), rows);
+  auto runner = make_model_runner(std::move(model), compute, rows, options.assistant);
+  impl_ = std::make_unique<Impl>(std::move(runner), std::move(options), rows);
 }
 
 Engine::~Engine() = default;

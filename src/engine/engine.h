@@ -18,6 +18,7 @@
 
 namespace carat {
 
+class Assistant;
 class StepRunner;
 
 // Makes the constraint that a request's format, tools and tool choice ask for; null where they ask for none. Called on
@@ -32,6 +33,8 @@ struct EngineOptions {
   std::size_t max_running = 16;  // sequences in a batch
   std::size_t max_queued = 256;  // requests that wait; more are refused (BusyError)
   std::size_t chunk = 256;       // most rows of a step
+  // Guesses tokens while a single answer is generated; of that model. Null for none. Answers stay the same to the bit.
+  std::shared_ptr<const Assistant> assistant;
   ConstraintFactory constraints;  // absent: that of grammars (answer_constraint.h)
 };
 

@@ -14,46 +14,12 @@
 #include "base/golden.h"
 #include "base/mapping_guard.h"
 #include "engine/answer_constraint.h"
-#include "engine/byte_tokenizer.h"
 #include "engine/engine.h"
 #include "engine/step_runner.h"
+#include "engine/tiny_engine.h"
 
 namespace carat {
 namespace {
-
-using Ids = std::vector<std::int32_t>;
-
-std::shared_ptr<const Model> tiny_model(const std::string& name) {
-  return Model::load(std::filesystem::path(CARAT_TEST_DATA) / "golden" / name / "model");
-}
-
-// A tiny model, which has no tokenizer of its own, with one made for the test.
-class TinyRunner final : public StepRunner {
- public:
-  TinyRunner(const std::string& name, std::size_t chunk)
-      : model_(make_model_runner(tiny_model(name), {1, "", ActivationType::kF32}, chunk)),
-        tokenizer_(byte_tokenizer(model_->config().vocab)) {}
-
-  const DecoderConfig& config() const override { return model_->config(); }
-  const Tokenizer& tokenizer() const override { return tokenizer_; }
-  const ModelInfo& info() const override { return model_->info(); }
-  bool is_intact() const override { return model_->is_intact(); }
-  void forward(const Batch& batch, std::span<const TokenHistory> histories,
-               const std::function<bool()>& should_stop) override {
-    model_->forward(batch, histories, should_stop);
-  }
-  MatView<float> logits(std::size_t first, std::size_t rows) override { return model_->logits(first, rows); }
-  MatView<const float> hidden(std::size_t first, std::size_t rows) override { return model_->hidden(first, rows); }
-  SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
-    return model_->encode(part, where);
-  }
-  MediaTokenIds media_tokens() const override { return model_->media_tokens(); }
-  ThreadPool& pool() override { return model_->pool(); }
-
- private:
-  std::unique_ptr<StepRunner> model_;
-  Tokenizer tokenizer_;
-};
 
 struct Settings {
   std::string model = "text-e2b";
@@ -70,45 +36,6 @@ std::unique_ptr<Engine> make_engine(const Settings& settings) {
   options.chunk = settings.chunk;
   options.constraints = grammar_constraints();
   return std::make_unique<Engine>(std::make_unique<TinyRunner>(settings.model, settings.chunk), options);
-}
-
-Request request_of(Ids prompt, std::uint64_t seed, std::size_t tokens) {
-  Request request;
-  request.prompt = TokenPrompt{std::move(prompt)};
-  request.sampling.seed = seed;
-  request.sampling.temperature = 2;
-  request.sampling.top_k = 0;
-  request.sampling.top_p = 1;
-  request.limits.max_tokens = tokens;
-  request.limits.ignores_end = true;
-  request.limits.guards_against_loops = false;
-  request.logprobs = 0;
-  return request;
-}
-
-Ids ids_of(const std::vector<TokenLogprob>& tokens) {
-  Ids ids;
-  for (const TokenLogprob& token : tokens) ids.push_back(token.token);
-  return ids;
-}
-
-std::future<WholeAnswer> ask(Engine& engine, Request request) {
-  struct Waiting {
-    std::promise<WholeAnswer> promise;
-    WholeAnswer answer;
-  };
-  const auto waiting = std::make_shared<Waiting>();
-  std::future<WholeAnswer> result = waiting->promise.get_future();
-  engine.submit(std::move(request), [waiting](Event&& event) {
-    if (waiting->answer.add(std::move(event))) waiting->promise.set_value(std::move(waiting->answer));
-  });
-  return result;
-}
-
-Ids random_ids(std::mt19937& random, std::size_t n) {
-  Ids ids(n);
-  for (std::int32_t& id : ids) id = static_cast<std::int32_t>(30 + random() % 400);
-  return ids;
 }
 
 // Prompts that begin alike and part at random places, also within a page and within a window.

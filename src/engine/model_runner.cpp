@@ -8,22 +8,34 @@
 #include "base/mapping_guard.h"
 #include "chat/chat_template.h"
 #include "decoder/decoder.h"
+#include "decoder/drafter.h"
 #include "engine/compute_context.h"
 #include "engine/media_store.h"
 #include "engine/step_runner.h"
+#include "model/assistant.h"
 
 namespace carat {
+
+std::vector<std::int32_t> StepRunner::guess(KvCache& /*cache*/, std::size_t /*position*/, std::int32_t /*token*/,
+                                            std::span<const float> /*state*/, std::size_t /*count*/) {
+  return {};
+}
+
 namespace {
 
 class ModelRunner final : public StepRunner {
  public:
-  ModelRunner(std::shared_ptr<const Model> model, const ComputeOptions& options, std::size_t chunk)
+  ModelRunner(std::shared_ptr<const Model> model, const ComputeOptions& options, std::size_t chunk,
+              std::shared_ptr<const Assistant> assistant)
       : model_(std::move(model)),
+        assistant_(std::move(assistant)),
         context_(options),
         media_(model_),
         decoder_(config(), model_->weights()),
         scratch_(config(), chunk) {
-    for (const Checkpoint* checkpoint : {&model_->checkpoint(), model_->projector()}) {
+    if (assistant_ != nullptr) drafter_.emplace(assistant_->config(), assistant_->weights());
+    const Checkpoint* drafts = assistant_ == nullptr ? nullptr : &assistant_->checkpoint();
+    for (const Checkpoint* checkpoint : {&model_->checkpoint(), model_->projector(), drafts}) {
       if (checkpoint == nullptr) continue;
       for (const Tensor& tensor : checkpoint->tensors()) {
         if (tensor.file != nullptr) files_.emplace(tensor.file, tensor.bytes.data());
@@ -69,6 +81,12 @@ class ModelRunner final : public StepRunner {
 
   MatView<const float> hidden(std::size_t first, std::size_t rows) override { return hidden_.row_range(first, rows); }
 
+  bool can_guess() const override { return drafter_.has_value(); }
+  std::vector<std::int32_t> guess(KvCache& cache, std::size_t position, std::int32_t token,
+                                  std::span<const float> state, std::size_t count) override {
+    return drafter_->propose(context_.compute(), {decoder_, cache, position, token, state}, count, nullptr);
+  }
+
   SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
     const auto bytes = std::as_bytes(std::span(part.bytes));
     switch (part.kind) {
@@ -105,6 +123,7 @@ class ModelRunner final : public StepRunner {
   }
 
   std::shared_ptr<const Model> model_;
+  std::shared_ptr<const Assistant> assistant_;     // null for none
   std::map<const File*, const std::byte*> files_;  // that weights are read from, each with an address in its mapping
   ModelInfo info_;
   ComputeContext context_;
@@ -113,15 +132,16 @@ class ModelRunner final : public StepRunner {
   std::optional<ComputeContext> media_context_;  // pictures are encoded while steps are computed
   Decoder decoder_;
   Scratch scratch_;
-  AlignedBuffer<float> logits_;    // grown to the most rows asked for
-  MatView<const float> hidden_{};  // of the last forward, in scratch_
+  std::optional<Drafter> drafter_;  // of assistant_
+  AlignedBuffer<float> logits_;     // grown to the most rows asked for
+  MatView<const float> hidden_{};   // of the last forward, in scratch_
 };
 
 }  // namespace
 
 std::unique_ptr<StepRunner> make_model_runner(std::shared_ptr<const Model> model, const ComputeOptions& compute,
-                                              std::size_t chunk) {
-  return std::make_unique<ModelRunner>(std::move(model), compute, chunk);
+                                              std::size_t chunk, std::shared_ptr<const Assistant> assistant) {
+  return std::make_unique<ModelRunner>(std::move(model), compute, chunk, std::move(assistant));
 }
 
 }  // namespace carat

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "decoder/batch.h"
 #include "engine/answerer.h"
@@ -15,6 +16,8 @@
 #include "model/model.h"
 
 namespace carat {
+
+class Assistant;
 
 // The tokens of a sequence so far, of which `prompt` were asked and the rest generated.
 struct TokenHistory {
@@ -50,6 +53,16 @@ class StepRunner {
   // Hidden states of the same rows after the decoder's final norm: [rows, hidden], valid until the next forward.
   virtual MatView<const float> hidden(std::size_t first, std::size_t rows) = 0;
 
+  // True where an assistant guesses what follows (multi-token prediction).
+  virtual bool can_guess() const { return false; }
+  // The `count` tokens, or fewer, that are thought likeliest to follow `token`, which is the newest of a sequence and
+  // would be computed next, at `position`; cache holds the keys and values before it, sliding layers those of the
+  // window and of kGuessSlack positions behind it. state: [hidden], as hidden() of the token before. May change what
+  // hidden() gave out. Throws where memory runs out.
+  virtual std::vector<std::int32_t> guess(KvCache& cache, std::size_t position, std::int32_t token,
+                                          std::span<const float> state, std::size_t count);
+  static constexpr std::size_t kGuessSlack = 2;  // decoder/drafter.cpp: drafters see one key more, from a row before
+
   // A picture or a sound as the model takes it. `where` begins messages. Any thread may ask, also while a step is
   // computed. Throws Error(kUnsupported) where the model can't take it, Error(kBadInput) for a damaged file.
   virtual SharedSoftTokens encode(const MediaPart& part, const std::string& where) = 0;
@@ -61,8 +74,8 @@ class StepRunner {
   virtual ThreadPool& pool() = 0;
 };
 
-// Over a model. chunk: most rows of a step.
+// Over a model. chunk: most rows of a step. assistant: of that model; null for none.
 std::unique_ptr<StepRunner> make_model_runner(std::shared_ptr<const Model> model, const ComputeOptions& compute,
-                                              std::size_t chunk);
+                                              std::size_t chunk, std::shared_ptr<const Assistant> assistant = nullptr);
 
 }  // namespace carat

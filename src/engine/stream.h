@@ -91,6 +91,10 @@ struct Usage {
   CacheMiss cache_miss = CacheMiss::kNone;
   std::size_t completion_tokens = 0;  // of all choices, thoughts and the token that ended each included
   std::size_t reasoning_tokens = 0;   // of these, thoughts
+  // What an assistant guessed while the answer was generated, and how much of it came true: so many tokens took no step
+  // of their own.
+  std::size_t guessed_tokens = 0;
+  std::size_t accepted_guesses = 0;
 };
 
 struct Timings {

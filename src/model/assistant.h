@@ -18,6 +18,7 @@ class Assistant {
 
   const DrafterConfig& config() const { return config_; }
   const DrafterWeights& weights() const { return weights_; }
+  const Checkpoint& checkpoint() const { return *checkpoint_; }
 
  private:
   Assistant() = default;

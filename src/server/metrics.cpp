@@ -106,6 +106,9 @@ std::string Metrics::text(std::span<const Model> models, std::size_t connections
   per_model("carat_refused_total", "counter", "Requests refused as the queue was full.", &EngineStatus::refused);
   per_model("carat_preempted_total", "counter", "Sequences that made room for others.", &EngineStatus::preempted);
   per_model("carat_steps_total", "counter", "Steps of the engine.", &EngineStatus::steps);
+  per_model("carat_guessed_tokens_total", "counter", "Tokens that an assistant guessed.",
+            &EngineStatus::guessed_tokens);
+  per_model("carat_accepted_guesses_total", "counter", "Of these, that came true.", &EngineStatus::accepted_guesses);
   return out;
 }
 

@@ -214,12 +214,17 @@ json::object timings_json(const Usage& usage, const Timings& timings) {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
   };
   constexpr double kMilliseconds = 1000;
-  return {{"queued_ms", timings.queued_seconds * kMilliseconds},
-          {"prompt_ms", timings.prefill_seconds * kMilliseconds},
-          {"prompt_per_second", rate(usage.prompt_tokens - usage.cached_tokens, timings.prefill_seconds)},
-          {"predicted_ms", timings.generation_seconds * kMilliseconds},
-          {"predicted_per_second", rate(usage.completion_tokens, timings.generation_seconds)},
-          {"cache_miss", name(usage.cache_miss)}};
+  json::object all{{"queued_ms", timings.queued_seconds * kMilliseconds},
+                   {"prompt_ms", timings.prefill_seconds * kMilliseconds},
+                   {"prompt_per_second", rate(usage.prompt_tokens - usage.cached_tokens, timings.prefill_seconds)},
+                   {"predicted_ms", timings.generation_seconds * kMilliseconds},
+                   {"predicted_per_second", rate(usage.completion_tokens, timings.generation_seconds)},
+                   {"cache_miss", name(usage.cache_miss)}};
+  if (usage.guessed_tokens > 0) {
+    all["draft_n"] = usage.guessed_tokens;  // llama.cpp's names
+    all["draft_n_accepted"] = usage.accepted_guesses;
+  }
+  return all;
 }
 
 Call parse_openai_chat(const json::object& body) {

@@ -70,6 +70,27 @@ def tokenizer(tmp_path_factory):
     return path
 
 
+def repeat_rows(source, folder, vocab, tables, is_zero=False):
+    """Copies a model's weights, the rows of these tables repeated as often as the larger vocabulary asks for."""
+    data = (source / "model.safetensors").read_bytes()
+    (header_bytes,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + header_bytes])
+    header.pop("__metadata__", None)
+    pieces, length = [], 0
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        piece = data[8 + header_bytes + begin:8 + header_bytes + end]
+        if name in tables:
+            piece = (bytes(len(piece)) if is_zero else piece) * (vocab // entry["shape"][0])
+            entry["shape"][0] = vocab
+        entry["data_offsets"] = [length, length + len(piece)]
+        pieces.append(piece)
+        length += len(piece)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"".join(pieces))
+
+
 @pytest.fixture(scope="session")
 def chat_model(tokenizer, tmp_path_factory):
     """A folder with Gemma 4's tokenizer and template, and tiny random weights: with a strong --logit-bias it says what
@@ -82,26 +103,7 @@ def chat_model(tokenizer, tmp_path_factory):
     config["text_config"]["vocab_size"] = config["text_config"]["vocab_size_per_layer_input"] = vocab
     (folder / "config.json").write_text(json.dumps(config))
 
-    data = (source / "model.safetensors").read_bytes()
-    (header_bytes,) = struct.unpack_from("<Q", data)
-    header = json.loads(data[8:8 + header_bytes])
-    weights = data[8 + header_bytes:]
-    # The embedding goes to the end, its rows repeated as often as the larger vocabulary asks for; what lay behind it
-    # moves up.
-    embedding = header["model.language_model.embed_tokens.weight"]
-    begin, end = embedding["data_offsets"]
-    rows, others = weights[begin:end], weights[:begin] + weights[end:]
-    for name, entry in header.items():
-        if name != "__metadata__" and entry["data_offsets"][0] > begin:
-            entry["data_offsets"] = [offset - len(rows) for offset in entry["data_offsets"]]
-    times = vocab // embedding["shape"][0]
-    embedding["shape"][0] = vocab
-    embedding["data_offsets"] = [len(others), len(others) + len(rows) * times]
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(folder / "model.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + others + rows * times)
-
+    repeat_rows(source, folder, vocab, ["model.language_model.embed_tokens.weight"])
     (folder / "tokenizer.json").symlink_to(tokenizer)
     (folder / "chat_template.jinja").symlink_to(TESTS / "data" / "gemma4-chat-template.jinja")
     return folder
@@ -125,25 +127,37 @@ def media_model(tokenizer, tmp_path_factory):
            "eoi_token_id": 258882, "boa_token_id": 256000, "eoa_token_id": 258883, "eoa_token_index": 258883}
     (folder / "config.json").write_text(json.dumps(config | ids))
 
-    data = (source / "model.safetensors").read_bytes()
-    (header_bytes,) = struct.unpack_from("<Q", data)
-    header = json.loads(data[8:8 + header_bytes])
-    weights = data[8 + header_bytes:]
-    # The tables by token go to the end, their rows repeated as often as the larger vocabulary asks for.
-    for name in ("embed_tokens", "embed_tokens_per_layer"):
-        entry = header[f"model.language_model.{name}.weight"]
-        begin, end = entry["data_offsets"]
-        header[f"unused.{name}"] = {"dtype": "I8", "shape": [end - begin], "data_offsets": [begin, end]}
-        times = vocab // entry["shape"][0]
-        entry["shape"][0] = vocab
-        entry["data_offsets"] = [len(weights), len(weights) + (end - begin) * times]
-        weights += weights[begin:end] * times
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + weights)
+    repeat_rows(source, folder, vocab, [f"model.language_model.{name}.weight"
+                                        for name in ("embed_tokens", "embed_tokens_per_layer")])
     (folder / "tokenizer.json").symlink_to(tokenizer)
     (folder / "chat_template.jinja").symlink_to(TESTS / "data" / "gemma4-chat-template.jinja")
     return folder
+
+
+def make_assistant(folder, knows_nothing=False):
+    """A tiny assistant of media_model, with random weights. One that knows nothing guesses token 0, always."""
+    folder.mkdir()
+    source = GOLDEN / "assistant" / "model-plain"
+    vocab = 262144
+    config = json.loads((source / "config.json").read_text())
+    config["text_config"]["vocab_size"] = vocab
+    config["text_config"]["sliding_window"] = 24
+    (folder / "config.json").write_text(json.dumps(config))
+
+    repeat_rows(source, folder, vocab, ["model.embed_tokens.weight"], is_zero=knows_nothing)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def assistant(tmp_path_factory):
+    """Guesses for media_model, seldom right."""
+    return make_assistant(tmp_path_factory.mktemp("assistant") / "model")
+
+
+@pytest.fixture(scope="session")
+def pad_assistant(tmp_path_factory):
+    """Guesses <pad>, whatever was said: right where a --logit-bias makes media_model say nothing else."""
+    return make_assistant(tmp_path_factory.mktemp("pad-assistant") / "model", knows_nothing=True)
 
 
 @pytest.fixture(scope="session")

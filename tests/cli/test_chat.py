@@ -115,6 +115,17 @@ def test_answers_and_leaves_at_the_end_of_input(terminal):
     assert chat.code() == 0
 
 
+def test_an_assistant_changes_no_answer(terminal, media_model, assistant, tmp_path):
+    """Over two turns, of which the first ended with guesses that nobody took."""
+    said = []
+    for more in ([], ["--assistant", assistant]):
+        chat = terminal("--max-tokens", 30, "--seed", 3, "--ignore-eos", *more, model=media_model)
+        chat.say("hi")
+        chat.say("and then?")
+        said.append(saved(chat, tmp_path)["messages"])
+    assert said[0] == said[1] and len(said[0]) == 4
+
+
 def test_bye(terminal):
     chat = terminal()
     chat.type("/bye\r")

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/mapping_guard.h"
 #include "cli/command.h"
 #include "cli/command_line.h"
@@ -172,8 +173,24 @@ std::string banner(const ServeOptions& options, std::uint16_t port, std::string_
   return text;
 }
 
+// Takes over other keys and another certificate. Where one can't be used, that is logged and both stay as they are.
+void reload(const ServeOptions& options, Service& service, HttpServer& server, LineLog& log) {
+  json::object line{{"event", "reload"}};
+  try {
+    std::vector<std::string> keys;
+    if (!options.key_file.empty()) keys = read_key_file(options.key_file);
+    server.reload_certificate();
+    if (!keys.empty()) service.set_keys(std::move(keys));
+    line["status"] = "ok";
+  } catch (const Error& error) {
+    line["status"] = "failed";
+    line["error"] = error.what();
+  }
+  log.write(json::serialize(line));
+}
+
 // Answers that run are finished, for a while; a second signal ends them at once.
-void stop(const ServeOptions& options, const StopSignals& signals, Service& service, HttpServer& server) {
+void stop(const ServeOptions& options, const ServeSignals& signals, Service& service, HttpServer& server) {
   constexpr std::chrono::milliseconds kPoll{50};
   constexpr std::chrono::seconds kLastWords{2};
   notify_systemd("STOPPING=1");
@@ -181,7 +198,8 @@ void stop(const ServeOptions& options, const StopSignals& signals, Service& serv
   server.drain();
   const auto wait_until = [&](std::chrono::steady_clock::time_point deadline) {
     while (server.open_exchanges() > 0 && std::chrono::steady_clock::now() < deadline) {
-      if (const int second = signals.await(kPoll); second != 0) ::_exit(kExitSignalBase + second);
+      const int second = signals.await(kPoll);
+      if (second != 0 && !signals.asks_to_reload(second)) ::_exit(kExitSignalBase + second);
     }
   };
   wait_until(std::chrono::steady_clock::now() + std::chrono::seconds(options.drain_timeout));
@@ -190,7 +208,7 @@ void stop(const ServeOptions& options, const StopSignals& signals, Service& serv
 }
 
 void serve(const ServeOptions& options) {
-  const StopSignals signals;
+  const ServeSignals signals;
   survive_lost_mappings();
   std::vector<ModelEntry> entries = entries_of(options);
   const bool is_store = entries.empty();
@@ -251,7 +269,10 @@ void serve(const ServeOptions& options) {
   write_stdout(banner(options, server->port(), models, has_keys));
   notify_systemd("READY=1");
   constexpr std::chrono::seconds kWatch{1};
-  while (signals.await(kWatch) == 0) {
+  while (true) {
+    const int signal = signals.await(kWatch);
+    if (signal != 0 && !signals.asks_to_reload(signal)) break;
+    if (signal != 0) reload(options, service, *server, log);
     if (service.is_healthy()) notify_systemd("WATCHDOG=1");
   }
   stop(options, signals, service, *server);

@@ -53,10 +53,11 @@ void notify_systemd(std::string_view state) {
   ::close(fd);
 }
 
-StopSignals::StopSignals() {
+ServeSignals::ServeSignals() : had_terminal_(::isatty(STDERR_FILENO) == 1) {
   ::sigemptyset(&signals_);
   ::sigaddset(&signals_, SIGINT);
   ::sigaddset(&signals_, SIGTERM);
+  ::sigaddset(&signals_, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
 }
 
@@ -87,7 +88,12 @@ void LineLog::run(const std::stop_token& stop) {
   }
 }
 
-int StopSignals::await(std::chrono::milliseconds time) const {
+bool ServeSignals::asks_to_reload(int signal) const {
+  const bool is_terminal_gone = had_terminal_ && ::isatty(STDERR_FILENO) != 1;
+  return signal == SIGHUP && !is_terminal_gone;
+}
+
+int ServeSignals::await(std::chrono::milliseconds time) const {
   const timespec patience{time.count() / 1000, time.count() % 1000 * 1'000'000};
   return std::max(0, ::sigtimedwait(&signals_, nullptr, &patience));
 }

@@ -17,18 +17,22 @@ namespace carat {
 // Tells systemd how things stand, where it is what started us (sd_notify(3)).
 void notify_systemd(std::string_view state);
 
-// SIGINT and SIGTERM, which only await() hears while this lives. Made before any thread is.
-class StopSignals {
+// SIGINT, SIGTERM and SIGHUP, which only await() hears while this lives. Made before any thread is.
+class ServeSignals {
  public:
-  StopSignals();
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
+  ServeSignals();
+  ServeSignals(const ServeSignals&) = delete;
+  ServeSignals& operator=(const ServeSignals&) = delete;
 
   // The signal, or 0 when none came in time.
   int await(std::chrono::milliseconds time) const;
+  // Whether it asks to read keys and certificates again. SIGHUP does, unless it says that the terminal is gone in which
+  // the server was started; all else asks to stop.
+  bool asks_to_reload(int signal) const;
 
  private:
   sigset_t signals_{};
+  bool had_terminal_;
 };
 
 // Lines to stderr, in the order in which they come. Nobody waits: where stderr is not read, lines are dropped, and how

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/file.h"
 
@@ -92,11 +93,33 @@ std::vector<std::string> read_key_file(const std::string& path) {
 }
 
 Access::Access(AccessOptions options) : options_(std::move(options)) {
-  for (std::string& key : options_.keys) {
-    digests_.push_back(digest_of(key));
+  set_keys(std::exchange(options_.keys, {}));
+}
+
+void Access::set_keys(std::vector<std::string> keys) {
+  std::vector<Digest> digests;
+  for (std::string& key : keys) {
+    digests.push_back(digest_of(key));
     OPENSSL_cleanse(key.data(), key.size());
   }
-  options_.keys.clear();
+  const std::scoped_lock lock(keys_mutex_);
+  digests_ = std::move(digests);
+}
+
+bool Access::needs_key() const {
+  const std::scoped_lock lock(keys_mutex_);
+  return !digests_.empty();
+}
+
+bool Access::is_key(std::string_view key) const {
+  const Digest digest = digest_of(key);
+  // All keys are compared, each in constant time: how long it takes tells nothing.
+  unsigned matches = 0;
+  const std::scoped_lock lock(keys_mutex_);
+  for (const Digest& known : digests_) {
+    matches += CRYPTO_memcmp(known.data(), digest.data(), digest.size()) == 0 ? 1U : 0U;
+  }
+  return !key.empty() && matches > 0;
 }
 
 bool Access::is_allowed_origin(std::string_view origin) const {
@@ -135,7 +158,7 @@ std::optional<ApiError> Access::check_origin(const ServerRequest& head) const {
 }
 
 std::optional<ApiError> Access::check_key(const ServerRequest& head, std::chrono::steady_clock::time_point now) {
-  if (digests_.empty()) return std::nullopt;
+  if (!needs_key()) return std::nullopt;
   const auto failures = failures_.find(head.peer);
   if (failures != failures_.end()) {
     if (now - failures->second.since > kFailureWindow) {
@@ -146,12 +169,7 @@ std::optional<ApiError> Access::check_key(const ServerRequest& head, std::chrono
     }
   }
   const std::string_view key = key_of(head);
-  const Digest digest = digest_of(key);
-  // All keys are compared, each in constant time: how long it takes tells nothing.
-  unsigned matches = 0;
-  for (const Digest& known : digests_)
-    matches += CRYPTO_memcmp(known.data(), digest.data(), digest.size()) == 0 ? 1U : 0U;
-  if (!key.empty() && matches > 0) return std::nullopt;
+  if (is_key(key)) return std::nullopt;
   if (!key.empty()) {
     if (failures_.size() >= kMaxAddresses) failures_.clear();
     Failures& mine = failures_[head.peer];

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,7 +31,8 @@ class Access {
  public:
   explicit Access(AccessOptions options);
 
-  bool has_keys() const { return !digests_.empty(); }
+  // From now on these are the keys, and no others.
+  void set_keys(std::vector<std::string> keys);
 
   // 400, 403: a page elsewhere asks, or Host is a name that is not ours (DNS rebinding). Nothing if all is well.
   std::optional<ApiError> check_origin(const ServerRequest& head) const;
@@ -49,7 +51,11 @@ class Access {
 
   bool is_allowed_origin(std::string_view origin) const;
 
-  AccessOptions options_;
+  bool needs_key() const;
+  bool is_key(std::string_view key) const;
+
+  AccessOptions options_;          // without its keys
+  mutable std::mutex keys_mutex_;  // guards digests_
   std::vector<Digest> digests_;
   std::map<std::string, Failures> failures_;  // by address
 };

@@ -44,6 +44,16 @@ TEST(Access, HostsAndOrigins) {
             "https://good.example");
 }
 
+TEST(Access, OtherKeysFromNowOn) {
+  Access access({{"first-key-0123456789"}, {}, {}});
+  const auto with_key = [&](const char* key) { return status(access.check_key(request({{"X-Api-Key", key}}), {})); };
+  EXPECT_EQ(with_key("first-key-0123456789"), 200);
+  access.set_keys({"second-key-0123456789", "third-key-0123456789"});
+  EXPECT_EQ(with_key("first-key-0123456789"), 401);
+  EXPECT_EQ(with_key("second-key-0123456789"), 200);
+  EXPECT_EQ(with_key("third-key-0123456789"), 200);
+}
+
 // S-29.
 TEST(Access, Keys) {
   Access access({{"first-key-0123456789", "second-key-0123456789"}, {}, {}});

@@ -105,6 +105,12 @@ class HttpServer::Impl {
   std::size_t exchanges() const { return exchanges_; }
   std::size_t connections() const { return connection_count_; }
 
+  void reload_certificate() {
+    std::optional<asio::ssl::context> context = tls_context(options_);
+    // Streams hold what they need of the old one.
+    asio::post(*network_, [this, fresh = std::move(context)]() mutable { tls_ = std::move(fresh); });
+  }
+
   void drain() {
     asio::post(*network_, [this] {
       shared_.is_draining = true;
@@ -191,7 +197,7 @@ class HttpServer::Impl {
 
   HttpOptions options_;
   HttpCallbacks callbacks_;
-  std::optional<asio::ssl::context> tls_;
+  std::optional<asio::ssl::context> tls_;  // once it runs, the network's thread's
   std::shared_ptr<asio::io_context> network_ = std::make_shared<asio::io_context>();
   asio::thread_pool handlers_;
   std::deque<Listening> listening_;
@@ -217,6 +223,10 @@ HttpServer::~HttpServer() = default;
 
 std::uint16_t HttpServer::port() const {
   return impl_->port();
+}
+
+void HttpServer::reload_certificate() {
+  impl_->reload_certificate();
 }
 
 void HttpServer::drain() {

@@ -89,6 +89,10 @@ class HttpServer {
 
   std::uint16_t port() const;
 
+  // Reads the certificate and its key again; connections from now on get them, those there are go on as they are.
+  // Without HTTPS nothing happens. Throws Error(kBadInput) for files that can't be used: then those it has stay.
+  void reload_certificate();
+
   // Connections close once their present answer is complete; new ones are still taken, so that they can be told 503.
   void drain();
 

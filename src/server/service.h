@@ -42,6 +42,9 @@ class Service {
   // For /metrics: how many connections there are.
   void set_connection_count(std::function<std::size_t()> count) { connection_count_ = std::move(count); }
 
+  // From now on these API keys are asked for, and no others. Any thread.
+  void set_keys(std::vector<std::string> keys) { access_.set_keys(std::move(keys)); }
+
   // From now on readyz says 200: the default model is there.
   void set_ready() { is_ready_ = true; }
   // From now on new requests are told 503.
@@ -132,7 +135,7 @@ class Service {
   const ServedModels& catalogue_;
   ModelHost& host_;
   ServiceOptions options_;
-  Access access_;  // its keys are checked on the network's thread only
+  Access access_;  // keys are checked on the network's thread only
   Metrics metrics_;
   std::mutex calls_mutex_;  // guards calls_
   std::vector<std::weak_ptr<OpenCall>> calls_;

@@ -170,12 +170,70 @@ def test_keys(tmp_path):
     assert done.returncode == 2 and b"--api-key-file" in done.stderr
 
 
-def test_tls(tmp_path):
+def make_certificate(tmp_path):
     made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                            "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem", "-days", "2", "-subj",
                            "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], capture_output=True)
     if made.returncode != 0:
         pytest.skip("NOTICE: needs the openssl program")
+
+
+def test_keys_and_certificates_are_read_again(tmp_path):
+    """SIGHUP: others from then on; the ones there were, where the new ones are no good; answers go on."""
+    make_certificate(tmp_path)
+    keys, log = tmp_path / "keys", tmp_path / "log"
+    keys.write_text("first-key-0123456789\n")
+    keys.chmod(0o600)
+
+    def status(key):
+        context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+        return request(server, "GET", "/v1/models", headers={"x-api-key": key}, context=context)[0].status
+
+    def reload():
+        before = len(reloads())
+        server.process.send_signal(signal.SIGHUP)
+        for _ in range(200):
+            if len(reloads()) > before:
+                return reloads()[-1]
+            time.sleep(0.05)
+        raise AssertionError("nothing was read again")
+
+    def reloads():
+        return [line for line in map(json.loads, log.read_text().splitlines()) if line.get("event") == "reload"]
+
+    with open(log, "w") as file, serve("--engine", f"script:{SCRIPT}", "--api-key-file", keys, "--tls-cert",
+                                       tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem", log=file) as server:
+        assert status("first-key-0123456789") == 200
+        first = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+        open_connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=30, context=first)
+        open_connection.request("GET", "/livez")
+        assert open_connection.getresponse().read() is not None
+
+        make_certificate(tmp_path)
+        keys.write_text("second-key-0123456789\n")
+        assert reload()["status"] == "ok"
+        assert status("second-key-0123456789") == 200 and status("first-key-0123456789") == 401
+        with pytest.raises(ssl.SSLError):
+            request(server, "GET", "/livez", context=first)
+        open_connection.request("GET", "/livez")  # goes on over what it began with
+        assert open_connection.getresponse().status == 200
+        open_connection.close()
+
+        keys.write_text("short\n")
+        failed = reload()
+        assert failed["status"] == "failed" and "at least 16" in failed["error"]
+        assert status("second-key-0123456789") == 200
+        keys.write_text("third-key-0123456789\n")
+        good = (tmp_path / "cert.pem").read_text()
+        (tmp_path / "cert.pem").write_text("nothing")
+        failed = reload()
+        assert failed["status"] == "failed" and "cert.pem" in failed["error"]
+        (tmp_path / "cert.pem").write_text(good)
+        assert status("second-key-0123456789") == 200 and status("third-key-0123456789") == 401
+
+
+def test_tls(tmp_path):
+    make_certificate(tmp_path)
     with serve("--engine", f"script:{SCRIPT}", "--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem") as server:
         assert server.url.startswith("https://")
         context = ssl.create_default_context(cafile=tmp_path / "cert.pem")

@@ -14,6 +14,7 @@
 #include "cli/exit_code.h"
 #include "cli/media_files.h"
 #include "cli/options.h"
+#include "cli/remote_media.h"
 #include "cli/serve_process.h"
 #include "cli/store_models.h"
 #include "cli/terminal.h"
@@ -43,7 +44,7 @@ struct ServeOptions {
   std::string key_file;
   bool is_insecure = false;
   std::string tls_certificate, tls_key;
-  std::vector<std::string> aliases, hosts, origins;
+  std::vector<std::string> aliases, hosts, origins, media_hosts;
   bool is_lenient = false;
   std::size_t parallel = 16;
   std::size_t queue = 256;
@@ -226,6 +227,10 @@ void serve(const ServeOptions& options) {
   const HttpOptions http = http_options(options, has_keys);
   service_options.access.allowed_hosts = options.hosts;
   service_options.access.allowed_origins = options.origins;
+  RemoteMedia media(options.media_hosts);
+  if (!options.media_hosts.empty()) {
+    service_options.fetch_media = [&media](const std::string& url) { return media.fetch(url); };
+  }
   service_options.is_lenient = options.is_lenient;
   service_options.max_body_bytes = options.max_body_mib * kMebibyte;
   service_options.version = version();
@@ -312,6 +317,11 @@ void define_serve(CLI::App& root, Action& action) {
       ->group(kAccess);
   verb.add_option("--cors-origin", options->origins, "Let pages of this origin ask (https://example.org)")
       ->type_name("ORIGIN")
+      ->group(kAccess);
+  verb.add_option("--allow-media-host", options->media_hosts,
+                  "A host that pictures may be fetched from when a request names their address: HOST[:PORT] over "
+                  "HTTPS, or http://HOST[:PORT]; may be given several times (default: none)")
+      ->type_name("HOST")
       ->group(kAccess);
   verb.add_option("--tls-cert", options->tls_certificate, "HTTPS with this certificate (PEM)")
       ->type_name("FILE")

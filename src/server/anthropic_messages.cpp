@@ -11,20 +11,21 @@ namespace {
 // ---- Request
 // ---------------------------------------------------------------------------------------------------------
 
-void add_image(const json::object& block, const std::string& at, std::vector<ContentPart>& content) {
+void add_image(const json::object& block, const std::string& at, const FetchMedia& fetch,
+               std::vector<ContentPart>& content) {
   const json::object& source = block.at("source").get_object();
   const std::string type = string_of(source, "type");
   if (type == "base64") {
     content.emplace_back(media_of_base64(string_of(source, "data"), MediaKind::kImage, at + ".source.data"));
   } else if (type == "url") {
-    content.emplace_back(media_of_url(string_of(source, "url"), MediaKind::kImage, at + ".source.url"));
+    content.emplace_back(media_of_url(string_of(source, "url"), MediaKind::kImage, at + ".source.url", fetch));
   } else {
     throw ApiError(400, "unsupported_value", str(at, ".source: there are no stored files here."), at);
   }
 }
 
 // A tool's answer is a message of its own in the protocol.
-Message tool_result(const json::object& block, const std::string& at) {
+Message tool_result(const json::object& block, const std::string& at, const FetchMedia& fetch) {
   Message message;
   message.role = Role::kTool;
   message.tool_call_id = string_of(block, "tool_use_id");
@@ -38,7 +39,7 @@ Message tool_result(const json::object& block, const std::string& at) {
       if (type == "text") {
         message.content.emplace_back(TextPart{string_of(object, "text")});
       } else if (type == "image" && object_of(object, "source") != nullptr) {
-        add_image(object, at, message.content);
+        add_image(object, at, fetch, message.content);
       } else {
         throw ApiError(400, "unsupported_value",
                        str(at, ": content of type \"", printable(type), "\" is not supported."), at);
@@ -48,7 +49,8 @@ Message tool_result(const json::object& block, const std::string& at) {
   return message;
 }
 
-void add_message(const json::object& object, const std::string& at, std::vector<Message>& messages) {
+void add_message(const json::object& object, const std::string& at, const FetchMedia& fetch,
+                 std::vector<Message>& messages) {
   const std::string role = string_of(object, "role");
   Message message;
   message.role = role == "assistant" ? Role::kAssistant : role == "system" ? Role::kSystem : Role::kUser;
@@ -66,13 +68,13 @@ void add_message(const json::object& object, const std::string& at, std::vector<
     if (type == "text") {
       message.content.emplace_back(TextPart{string_of(block, "text")});
     } else if (type == "image") {
-      add_image(block, here, message.content);
+      add_image(block, here, fetch, message.content);
     } else if (type == "thinking") {
       message.reasoning += string_of(block, "thinking");
     } else if (type == "tool_use") {
       message.tool_calls.push_back({string_of(block, "id"), string_of(block, "name"), block.at("input").get_object()});
     } else if (type == "tool_result") {
-      messages.push_back(tool_result(block, here));
+      messages.push_back(tool_result(block, here, fetch));
     } else if (type == "document") {
       throw ApiError(400, "unsupported_value", str(here, ": documents are not supported."), here);
     }
@@ -282,7 +284,7 @@ class MessagesFormat : public AnswerFormat {
 
 }  // namespace
 
-Call parse_anthropic_messages(const json::object& body) {
+Call parse_anthropic_messages(const json::object& body, const FetchMedia& fetch) {
   Call call;
   call.is_streaming = boolean_of(body, "stream").value_or(false);
   Request request;
@@ -296,7 +298,7 @@ Call parse_anthropic_messages(const json::object& body) {
   if (const json::value* system = find_member(body, "system")) conversation.messages.push_back(system_message(*system));
   const json::array& messages = body.at("messages").get_array();
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    add_message(messages[i].get_object(), str("messages[", i, "]"), conversation.messages);
+    add_message(messages[i].get_object(), str("messages[", i, "]"), fetch, conversation.messages);
   }
   if (const json::array* tools = array_of(body, "tools")) conversation.tools = tools_of(*tools);
   if (const json::object* choice = object_of(body, "tool_choice")) read_choice(*choice, conversation);

@@ -7,6 +7,7 @@
 
 #include "base/base64.h"
 #include "base/unicode.h"
+#include "engine/answerer.h"
 #include "server/api_error.h"
 
 namespace carat {
@@ -109,7 +110,7 @@ void read_extensions(const json::object& body, Request& request) {
 }
 
 MediaPart media_of_base64(std::string_view data, MediaKind kind, const std::string& param) {
-  if (data.starts_with("data:")) return media_of_url(data, kind, param);
+  if (data.starts_with("data:")) return media_of_url(data, kind, param, {});
   auto bytes = base64_decode(data);
   if (!bytes) bytes = base64_decode(without_line_breaks(data));
   if (!bytes || bytes->empty()) {
@@ -121,12 +122,28 @@ MediaPart media_of_base64(std::string_view data, MediaKind kind, const std::stri
   return part;
 }
 
-MediaPart media_of_url(std::string_view url, MediaKind kind, const std::string& param) {
+MediaPart media_of_url(std::string_view url, MediaKind kind, const std::string& param, const FetchMedia& fetch) {
   constexpr std::string_view kBase64 = ";base64";
+  const bool is_remote =
+      equals_ignoring_case(url.substr(0, 8), "https://") || equals_ignoring_case(url.substr(0, 7), "http://");
+  if (is_remote && fetch) {
+    MediaPart part;
+    part.kind = kind;
+    try {
+      part.bytes = fetch(std::string(url));
+    } catch (const BusyError&) {
+      throw;
+    } catch (const Error& error) {
+      throw ApiError(400, "invalid_image_url", str(param, " ", error.what()), param);
+    }
+    return part;
+  }
   const std::size_t comma = url.find(',');
   if (!url.starts_with("data:") || comma == std::string_view::npos) {
     throw ApiError(400, "invalid_image_url",
-                   str(param, " must be a data: URI (data:image/png;base64,...); this server fetches no URLs."), param);
+                   str(param, " must be a data: URI (data:image/png;base64,...)",
+                       fetch ? " or an address at a host that was allowed." : "; this server fetches no URLs."),
+                   param);
   }
   if (!url.substr(0, comma).ends_with(kBase64)) {
     throw ApiError(400, kind_code(kind), str(param, ": the data: URI must be in base64."), param);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,9 +29,13 @@ std::vector<std::string> stops_of(const json::object& body, std::string_view key
 // ignore_eos, min_tokens, loop_guard, cache_prompt, cache_salt: extensions.
 void read_extensions(const json::object& body, Request& request);
 
-// Base64, or a data: URI. Throws ApiError naming param; also for other URLs: this server fetches nothing.
+// What is at a URL (https: or http:); throws Error, its message going on after the URL's place in the request. Null
+// where nothing is fetched.
+using FetchMedia = std::function<std::string(const std::string& url)>;
+// Base64, or a data: URI. Throws ApiError naming param.
 MediaPart media_of_base64(std::string_view data, MediaKind kind, const std::string& param);
-MediaPart media_of_url(std::string_view url, MediaKind kind, const std::string& param);
+// A data: URI, or where fetch is not null, what is there. Throws ApiError naming param, and BusyError.
+MediaPart media_of_url(std::string_view url, MediaKind kind, const std::string& param, const FetchMedia& fetch);
 // Soft tokens for OpenAI's `detail`; nullopt for "auto".
 std::optional<std::size_t> soft_tokens_of_detail(std::string_view detail);
 

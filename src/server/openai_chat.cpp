@@ -227,7 +227,7 @@ json::object timings_json(const Usage& usage, const Timings& timings) {
   return all;
 }
 
-Call parse_openai_chat(const json::object& body) {
+Call parse_openai_chat(const json::object& body, const FetchMedia& fetch) {
   Call call;
   call.is_streaming = boolean_of(body, "stream").value_or(false);
   const json::object* stream_options = object_of(body, "stream_options");
@@ -268,7 +268,8 @@ Call parse_openai_chat(const json::object& body) {
   }
 
   Conversation conversation;
-  conversation.messages = messages_from_openai(body.at("messages").get_array(), size_of(body, "max_soft_tokens"));
+  conversation.messages =
+      messages_from_openai(body.at("messages").get_array(), size_of(body, "max_soft_tokens"), fetch);
   if (const json::array* tools = array_of(body, "tools")) conversation.tools = tools_from_openai(*tools);
   if (const json::array* functions = array_of(body, "functions"); functions != nullptr && conversation.tools.empty()) {
     for (const json::value& function : *functions) {

@@ -4,11 +4,12 @@
 #include <string>
 
 #include "server/answer_format.h"
+#include "server/dialect.h"
 
 namespace carat {
 
 // body fits ChatRequest of the document. Throws ApiError.
-Call parse_openai_chat(const json::object& body);
+Call parse_openai_chat(const json::object& body, const FetchMedia& fetch = {});
 
 // {prompt_tokens, completion_tokens, total_tokens, ..._details}; completions share it.
 json::object openai_usage(const Usage& usage);

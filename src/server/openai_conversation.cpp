@@ -10,7 +10,7 @@ namespace {
 
 // One part of a message; `at` is its place, "messages[0].content[1]".
 void add_part(const json::object& part, const std::string& at, std::optional<std::size_t> soft_tokens,
-              std::vector<ContentPart>& content) {
+              const FetchMedia& fetch, std::vector<ContentPart>& content) {
   const std::string type = string_of(part, "type");
   if (type == "text" || type == "refusal") {
     content.emplace_back(TextPart{string_of(part, type)});
@@ -18,7 +18,7 @@ void add_part(const json::object& part, const std::string& at, std::optional<std
     const json::value& image = part.at("image_url");
     const bool is_url = image.is_string();
     const std::string url = is_url ? std::string(image.get_string()) : string_of(image.get_object(), "url");
-    MediaPart media = media_of_url(url, MediaKind::kImage, at + (is_url ? ".image_url" : ".image_url.url"));
+    MediaPart media = media_of_url(url, MediaKind::kImage, at + (is_url ? ".image_url" : ".image_url.url"), fetch);
     media.max_soft_tokens = soft_tokens;
     if (!is_url) {
       const json::object& object = image.get_object();
@@ -35,7 +35,7 @@ void add_part(const json::object& part, const std::string& at, std::optional<std
     content.emplace_back(media_of_base64(data, MediaKind::kVideo, at + ".input_video.data"));
   } else if (type == "video_url") {
     const std::string url = string_of(part.at("video_url").get_object(), "url");
-    content.emplace_back(media_of_url(url, MediaKind::kVideo, at + ".video_url.url"));
+    content.emplace_back(media_of_url(url, MediaKind::kVideo, at + ".video_url.url", fetch));
   } else {
     throw ApiError(400, "unsupported_value", str(at, ": parts of type \"", printable(type), "\" are not supported."),
                    at);
@@ -43,7 +43,7 @@ void add_part(const json::object& part, const std::string& at, std::optional<std
 }
 
 std::vector<ContentPart> content_of(const json::object& message, const std::string& at,
-                                    std::optional<std::size_t> soft_tokens) {
+                                    std::optional<std::size_t> soft_tokens, const FetchMedia& fetch) {
   std::vector<ContentPart> content;
   const json::value* value = find_member(message, "content");
   if (value == nullptr) return content;
@@ -53,7 +53,7 @@ std::vector<ContentPart> content_of(const json::object& message, const std::stri
   }
   const json::array& parts = value->get_array();
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    add_part(parts[i].get_object(), str(at, ".content[", i, "]"), soft_tokens, content);
+    add_part(parts[i].get_object(), str(at, ".content[", i, "]"), soft_tokens, fetch, content);
   }
   return content;
 }
@@ -87,7 +87,8 @@ void choose_named(ToolChoice& choice, std::string name) {
 
 }  // namespace
 
-std::vector<Message> messages_from_openai(const json::array& messages, std::optional<std::size_t> soft_tokens) {
+std::vector<Message> messages_from_openai(const json::array& messages, std::optional<std::size_t> soft_tokens,
+                                          const FetchMedia& fetch) {
   std::vector<Message> out;
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const std::string at = str("messages[", i, "]");
@@ -95,7 +96,7 @@ std::vector<Message> messages_from_openai(const json::array& messages, std::opti
     Message message;
     const std::string role = string_of(object, "role");
     message.role = role_of(role);
-    message.content = content_of(object, at, soft_tokens);
+    message.content = content_of(object, at, soft_tokens, fetch);
     if (message.role == Role::kAssistant) {
       message.reasoning = string_of(object, "reasoning_content");
       if (message.reasoning.empty()) message.reasoning = string_of(object, "reasoning");

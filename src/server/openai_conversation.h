@@ -5,12 +5,14 @@
 
 #include "base/json.h"
 #include "engine/request.h"
+#include "server/dialect.h"
 
 namespace carat {
 
 // [{role, content, ...}] of a validated body. soft_tokens: for pictures that state none of their own.
 // Throws ApiError naming the place.
-std::vector<Message> messages_from_openai(const json::array& messages, std::optional<std::size_t> soft_tokens);
+std::vector<Message> messages_from_openai(const json::array& messages, std::optional<std::size_t> soft_tokens,
+                                          const FetchMedia& fetch);
 
 // [{type: "function", function: {name, description, parameters, strict}}].
 std::vector<Tool> tools_from_openai(const json::array& tools);

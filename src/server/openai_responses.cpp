@@ -9,7 +9,8 @@ namespace {
 // ---- Request
 // ---------------------------------------------------------------------------------------------------------
 
-void add_part(const json::object& part, const std::string& at, std::vector<ContentPart>& content) {
+void add_part(const json::object& part, const std::string& at, const FetchMedia& fetch,
+              std::vector<ContentPart>& content) {
   const std::string type = string_of(part, "type");
   if (type == "input_text" || type == "output_text") {
     content.emplace_back(TextPart{string_of(part, "text")});
@@ -18,7 +19,7 @@ void add_part(const json::object& part, const std::string& at, std::vector<Conte
   } else if (type == "input_image") {
     const std::string url = string_of(part, "image_url");
     if (url.empty()) throw ApiError(400, "unsupported_value", str(at, ": there are no stored files here."), at);
-    MediaPart media = media_of_url(url, MediaKind::kImage, at + ".image_url");
+    MediaPart media = media_of_url(url, MediaKind::kImage, at + ".image_url", fetch);
     media.max_soft_tokens = soft_tokens_of_detail(string_of(part, "detail"));
     if (const auto stated = size_of(part, "max_soft_tokens")) media.max_soft_tokens = stated;
     content.emplace_back(std::move(media));
@@ -33,14 +34,15 @@ void add_part(const json::object& part, const std::string& at, std::vector<Conte
 }
 
 // A string, or parts.
-std::vector<ContentPart> content_of(const json::value* value, const std::string& at) {
+std::vector<ContentPart> content_of(const json::value* value, const std::string& at, const FetchMedia& fetch) {
   std::vector<ContentPart> content;
   if (value == nullptr) return content;
   if (value->is_string()) {
     content.emplace_back(TextPart{std::string(value->get_string())});
   } else {
     const json::array& parts = value->get_array();
-    for (std::size_t i = 0; i < parts.size(); ++i) add_part(parts[i].get_object(), str(at, "[", i, "]"), content);
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      add_part(parts[i].get_object(), str(at, "[", i, "]"), fetch, content);
   }
   return content;
 }
@@ -52,7 +54,8 @@ Message& assistant_message(std::vector<Message>& messages) {
   return messages.back();
 }
 
-void add_item(const json::object& item, const std::string& at, std::vector<Message>& messages) {
+void add_item(const json::object& item, const std::string& at, const FetchMedia& fetch,
+              std::vector<Message>& messages) {
   const std::string type = string_of(item, "type");
   if (type == "function_call") {
     const json::value* arguments = item.if_contains("arguments");
@@ -62,7 +65,7 @@ void add_item(const json::object& item, const std::string& at, std::vector<Messa
     Message message;
     message.role = Role::kTool;
     message.tool_call_id = string_of(item, "call_id");
-    message.content = content_of(find_member(item, "output"), at + ".output");
+    message.content = content_of(find_member(item, "output"), at + ".output", fetch);
     messages.push_back(std::move(message));
   } else if (type == "reasoning") {
     const json::array* content = array_of(item, "content");
@@ -79,7 +82,7 @@ void add_item(const json::object& item, const std::string& at, std::vector<Messa
     throw ApiError(400, "unsupported_value", str(at, ": nothing is stored that could be referred to."), at);
   } else {
     const std::string role = string_of(item, "role");
-    auto content = content_of(find_member(item, "content"), at + ".content");
+    auto content = content_of(find_member(item, "content"), at + ".content", fetch);
     if (role == "assistant") {
       Message& message = assistant_message(messages);
       for (ContentPart& part : content) message.content.push_back(std::move(part));
@@ -359,7 +362,7 @@ class ResponsesFormat : public AnswerFormat {
 
 }  // namespace
 
-Call parse_openai_responses(const json::object& body, bool is_lenient) {
+Call parse_openai_responses(const json::object& body, bool is_lenient, const FetchMedia& fetch) {
   if (!is_lenient) refuse_state(body);
   Call call;
   call.is_streaming = boolean_of(body, "stream").value_or(false);
@@ -385,7 +388,7 @@ Call parse_openai_responses(const json::object& body, bool is_lenient) {
   } else {
     const json::array& items = input->get_array();
     for (std::size_t i = 0; i < items.size(); ++i) {
-      add_item(items[i].get_object(), str("input[", i, "]"), conversation.messages);
+      add_item(items[i].get_object(), str("input[", i, "]"), fetch, conversation.messages);
     }
   }
   read_tools(body, conversation);

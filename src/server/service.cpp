@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kSmallBody = std::size_t{4} << 20;  // of requests without media
 constexpr std::size_t kDrainRetrySeconds = 5;
 constexpr std::size_t kMostPulls = 4;
+constexpr std::chrono::seconds kMostFetchTime{20};  // of a request's pictures at addresses
 
 std::string route_label(std::string_view path, bool is_known) {
   return is_known ? std::string(path) : "other";
@@ -202,6 +203,21 @@ ModelEntry Service::entry_of(std::string_view name) const {
                    str("model '", printable(name), "' not found; /v1/models lists what is here."), "model");
   }
   return *std::move(entry);
+}
+
+FetchMedia Service::media_fetcher() const {
+  if (!options_.fetch_media) return {};
+  const auto deadline = std::chrono::steady_clock::now() + kMostFetchTime;
+  return [this, deadline, room = options_.max_body_bytes](const std::string& url) mutable {
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw Error(ErrorKind::kBadInput,
+                  str("is not fetched: those before it took over ", kMostFetchTime.count(), " s."));
+    }
+    std::string bytes = options_.fetch_media(url);
+    if (bytes.size() > room) throw Error(ErrorKind::kBadInput, "and those before it are too large together.");
+    room -= bytes.size();
+    return bytes;
+  };
 }
 
 std::shared_ptr<Answerer> Service::acquire(const ModelEntry& entry, std::optional<std::chrono::seconds> keep_alive) {

@@ -14,6 +14,7 @@
 #include "server/access.h"
 #include "server/answer_format.h"
 #include "server/background_jobs.h"
+#include "server/dialect.h"
 #include "server/embeddings.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
@@ -29,6 +30,7 @@ struct ServiceOptions {
   std::string version = "0";
   std::chrono::seconds stuck{120};  // a step that takes longer with work at hand: the model answers nothing any more
   ModelSource* managed = nullptr;   // whose models clients may get and delete; null: they may not
+  FetchMedia fetch_media;           // pictures at hosts that were allowed; null: none are fetched
   std::function<void(const std::string& line)> log;  // a JSON object a line; null: no log
 };
 
@@ -126,6 +128,7 @@ class Service {
   json::object body_of(const ServerRequest& request) const;
   std::string plain_body(const ServerRequest& request) const;  // unpacked
   static std::string model_name_in(const json::object& body);  // "model", in old requests "name"; throws ApiError
+  FetchMedia media_fetcher() const;                            // for one request: within its limits; may be null
   ModelEntry entry_of(std::string_view name) const;            // throws ApiError 404
   std::shared_ptr<Answerer> acquire(const ModelEntry& entry, std::optional<std::chrono::seconds> keep_alive = {});
   void run(Call call, const std::shared_ptr<Exchange>& exchange, std::optional<std::chrono::seconds> keep_alive = {});

@@ -59,7 +59,7 @@ std::optional<std::chrono::seconds> keep_alive_of(const json::object& body) {
 }  // namespace
 
 void Service::chat_completions(const std::shared_ptr<Exchange>& exchange) {
-  run(parse_openai_chat(body_of(exchange->request())), exchange);
+  run(parse_openai_chat(body_of(exchange->request()), media_fetcher()), exchange);
 }
 
 void Service::completions(const std::shared_ptr<Exchange>& exchange) {
@@ -69,7 +69,7 @@ void Service::completions(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void Service::responses(const std::shared_ptr<Exchange>& exchange) {
-  run(parse_openai_responses(body_of(exchange->request()), options_.is_lenient), exchange);
+  run(parse_openai_responses(body_of(exchange->request()), options_.is_lenient, media_fetcher()), exchange);
 }
 
 void Service::transcribe(bool is_translation, const std::shared_ptr<Exchange>& exchange) {
@@ -88,7 +88,7 @@ void Service::translations(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void Service::messages(const std::shared_ptr<Exchange>& exchange) {
-  run(parse_anthropic_messages(body_of(exchange->request())), exchange);
+  run(parse_anthropic_messages(body_of(exchange->request()), media_fetcher()), exchange);
 }
 
 // Nothing to answer: the model is to be loaded, or unloaded.

@@ -65,7 +65,7 @@ void Service::tokenizer_info(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void Service::apply_template(const std::shared_ptr<Exchange>& exchange) {
-  const Call call = parse_openai_chat(body_of(exchange->request()));
+  const Call call = parse_openai_chat(body_of(exchange->request()), media_fetcher());
   const Request& request = call.requests.front();
   const auto answerer = acquire(entry_of(request.model));
   const RenderedPrompt rendered = answerer->render(request);
@@ -77,13 +77,13 @@ void Service::apply_template(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void Service::count_tokens(const std::shared_ptr<Exchange>& exchange) {
-  const Call call = parse_anthropic_messages(body_of(exchange->request()));
+  const Call call = parse_anthropic_messages(body_of(exchange->request()), media_fetcher());
   const Request& request = call.requests.front();
   respond(*exchange, {{"input_tokens", acquire(entry_of(request.model))->render(request).ids.size()}});
 }
 
 void Service::count_response_tokens(const std::shared_ptr<Exchange>& exchange) {
-  const Call call = parse_openai_responses(body_of(exchange->request()), options_.is_lenient);
+  const Call call = parse_openai_responses(body_of(exchange->request()), options_.is_lenient, media_fetcher());
   const Request& request = call.requests.front();
   const std::size_t count = acquire(entry_of(request.model))->render(request).ids.size();
   respond(*exchange, {{"object", "response.input_tokens"}, {"input_tokens", count}});

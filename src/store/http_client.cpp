@@ -1,10 +1,13 @@
 #include "store/http_client.h"
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
+
+#include "store/public_address.h"
 
 namespace carat {
 namespace {
@@ -18,33 +21,12 @@ void start_curl() {
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
 }
 
-// Scheme, host and port of a URL.
-struct Origin {
-  std::string scheme, host, port;
-  bool operator==(const Origin&) const = default;
-  bool is_loopback() const {
-    const bool is_numeric = host.find_first_not_of("0123456789.") == std::string::npos;
-    return host == "localhost" || (is_numeric && host.starts_with("127.")) || host == "[::1]";
-  }
-};
-
 std::string url_part(CURLU* url, CURLUPart part, unsigned flags) {
   char* text = nullptr;
   std::string result;
   if (curl_url_get(url, part, &text, flags) == CURLUE_OK && text != nullptr) result = text;
   curl_free(text);
   return result;
-}
-
-Origin origin_of(const std::string& url) {
-  CURLU* handle = curl_url();
-  Origin origin;
-  if (curl_url_set(handle, CURLUPART_URL, url.c_str(), 0) == CURLUE_OK) {
-    origin = {url_part(handle, CURLUPART_SCHEME, 0), url_part(handle, CURLUPART_HOST, 0),
-              url_part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT)};
-  }
-  curl_url_cleanup(handle);
-  return origin;
 }
 
 // Lines of a request's head, as libcurl takes them.
@@ -68,6 +50,26 @@ std::string shown(const std::string& url) {
 
 }  // namespace
 
+bool UrlOrigin::is_address() const {
+  return host.starts_with('[') || host.find_first_not_of("0123456789.") == std::string::npos;
+}
+
+bool UrlOrigin::is_loopback() const {
+  return host == "localhost" || (is_address() && host.starts_with("127.")) || host == "[::1]";
+}
+
+UrlOrigin url_origin(const std::string& url) {
+  CURLU* handle = curl_url();
+  UrlOrigin origin;
+  if (curl_url_set(handle, CURLUPART_URL, url.c_str(), 0) == CURLUE_OK) {
+    origin = {url_part(handle, CURLUPART_SCHEME, 0), url_part(handle, CURLUPART_HOST, 0),
+              url_part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT)};
+  }
+  curl_url_cleanup(handle);
+  for (char& c : origin.host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return origin;
+}
+
 std::string HttpResponse::header(const std::string& name) const {
   const auto found = headers.find(name);
   return found == headers.end() ? std::string() : found->second;
@@ -81,6 +83,7 @@ struct HttpClient::Transfer {
   const std::function<bool(const HttpResponse&, std::span<const std::byte>)>* on_data = nullptr;
   const std::function<bool()>* should_stop = nullptr;
   bool is_refused = false;       // on_data returned false
+  bool is_private = false;       // a name stood for an address that is not public
   std::exception_ptr failure{};  // it threw
   char error[CURL_ERROR_SIZE] = {};
 
@@ -118,6 +121,15 @@ struct HttpClient::Transfer {
     return 0;
   }
 
+  // Asked with the very address that would be connected to: whatever the name means a moment later.
+  static curl_socket_t open_public(void* self, curlsocktype /*purpose*/, curl_sockaddr* address) {
+    if (is_public_address(address->addr)) {
+      return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    }
+    static_cast<Transfer*>(self)->is_private = true;
+    return CURL_SOCKET_BAD;
+  }
+
   static int progress(void* self, curl_off_t /*down_total*/, curl_off_t /*down*/, curl_off_t /*up_total*/,
                       curl_off_t /*up*/) {
     const auto& transfer = *static_cast<Transfer*>(self);
@@ -140,11 +152,11 @@ HttpResponse HttpClient::perform(const HttpRequest& request,
                                  const std::function<bool(const HttpResponse&, std::span<const std::byte>)>& on_data,
                                  const std::function<bool()>& should_stop) {
   Transfer& t = *transfer_;
-  const Origin home = origin_of(request.url);
+  const UrlOrigin home = url_origin(request.url);
   const bool may_authenticate = home.scheme == "https" || home.is_loopback();
   std::string url = request.url;
   for (int redirects = 0;; ++redirects) {
-    const Origin origin = origin_of(url);
+    const UrlOrigin origin = url_origin(url);
     CURL* curl = t.curl;
     curl_easy_reset(curl);  // keeps the connection
     t.response = {};
@@ -153,6 +165,7 @@ HttpResponse HttpClient::perform(const HttpRequest& request,
     t.on_data = &on_data;
     t.should_stop = &should_stop;
     t.is_refused = false;
+    t.is_private = false;
     t.failure = nullptr;
     t.error[0] = '\0';
     HeaderList headers;
@@ -178,6 +191,15 @@ HttpResponse HttpClient::perform(const HttpRequest& request,
       curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.json_body->size()));
       curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.json_body->c_str());
     }
+    if (request.max_seconds != 0) curl_easy_setopt(curl, CURLOPT_TIMEOUT, request.max_seconds);
+    if (request.is_foreign) {
+      curl_easy_setopt(curl, CURLOPT_PROXY, "");
+      curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);  // none that was opened for something else
+      if (!origin.is_address()) {
+        curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, Transfer::open_public);
+        curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &t);
+      }
+    }
     if (headers.get() != nullptr) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
     if (origin.is_loopback()) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     // NOLINTBEGIN(concurrency-mt-unsafe): nothing here sets variables
@@ -202,6 +224,7 @@ HttpResponse HttpClient::perform(const HttpRequest& request,
     if (t.failure) std::rethrow_exception(t.failure);
     if (code != CURLE_OK) {
       const char* why = t.is_refused         ? "the server sent something else than was asked for"
+                        : t.is_private       ? "its name stands for an address that is not public"
                         : t.error[0] != '\0' ? t.error
                                              : curl_easy_strerror(code);
       const bool is_final = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
@@ -209,6 +232,7 @@ HttpResponse HttpClient::perform(const HttpRequest& request,
       throw NetworkError(str(shown(url), ": ", printable(why, 200), "."), !is_final);
     }
     if (t.response.status < 300 || t.response.status >= 400 || t.response.status == 304) return t.response;
+    if (request.is_foreign) throw NetworkError(shown(url) + ": is elsewhere, and redirects are not followed.", false);
 
     char* target = nullptr;
     curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
@@ -217,7 +241,7 @@ HttpResponse HttpClient::perform(const HttpRequest& request,
                          true);
     }
     const std::string next = target;
-    const Origin to = origin_of(next);
+    const UrlOrigin to = url_origin(next);
     if (to.scheme != "https" && !(to.scheme == "http" && (origin.scheme == "http" || to.is_loopback()))) {
       throw NetworkError(str(shown(url), ": redirects to ", shown(next), ", which is not HTTPS."), false);
     }

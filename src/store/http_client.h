@@ -28,6 +28,15 @@ class NetworkError : public Error {
   bool may_pass_;
 };
 
+// Where a URL leads to.
+struct UrlOrigin {
+  std::string scheme, host, port;  // the host in lower case, an IPv6 address in brackets
+  bool operator==(const UrlOrigin&) const = default;
+  bool is_loopback() const;
+  bool is_address() const;  // the host is no name
+};
+UrlOrigin url_origin(const std::string& url);  // empty for what is no URL
+
 struct HttpRequest {
   std::string url;
   // Sent to the url's own scheme, host and port only, and there only over TLS or to this machine; not to where it
@@ -38,6 +47,9 @@ struct HttpRequest {
   std::optional<std::pair<std::uint64_t, std::uint64_t>> range{};  // first and last byte
   std::optional<std::string> json_body{};                          // sent as POST
   long low_speed_seconds = 30;  // gives up when fewer than 1,000 bytes a second come for so long
+  long max_seconds = 0;         // for all of it; 0: any
+  // Somebody else chose the URL: no redirect is followed, no proxy asked, and a name has to stand for a public address.
+  bool is_foreign = false;
 };
 
 struct HttpResponse {

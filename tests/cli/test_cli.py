@@ -289,10 +289,11 @@ def test_help_is_there_for_all():
     assert output_of("help", "debug", "tokenize") == output_of("debug", "tokenize", "--help")
 
 
-def test_show_tells_of_towers(media_model, tmp_path):
+def test_show_tells_of_towers(tmp_path):
     """In a folder and in a GGUF file, which says so nowhere but by having them."""
-    output_of("convert", media_model, tmp_path / "model.gguf")
-    for model in (media_model, tmp_path / "model.gguf"):
+    folder = GOLDEN / "vision-e" / "model"
+    output_of("convert", folder, tmp_path / "model.gguf")
+    for model in (folder, tmp_path / "model.gguf"):
         shown = json.loads(output_of("show", model, "--json"))
         assert shown["has_vision"] and shown["has_audio"]
         assert re.search("^towers +pictures, sound$", output_of("show", model), re.MULTILINE)

@@ -40,7 +40,8 @@ function(carat_test name)
   list(TRANSFORM arg_DEPENDS PREPEND carat_)
   add_executable(${name}_test ${arg_SOURCES})
   target_link_libraries(${name}_test PRIVATE ${arg_DEPENDS} GTest::gtest GTest::gtest_main)
-  target_compile_definitions(${name}_test PRIVATE CARAT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests")
+  # Relative, so that a compiler cache serves every clone; ctest runs the tests in the repository's root.
+  target_compile_definitions(${name}_test PRIVATE CARAT_TEST_DATA="tests")
   gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ DISCOVERY_MODE PRE_TEST
-    PROPERTIES TIMEOUT 600)
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} PROPERTIES TIMEOUT 600)
 endfunction()

@@ -75,5 +75,5 @@ def make(rng, held_out: bool):
     speed = rng.choice(UNSEEN_SPEEDS) if held_out else rng.randrange(*SPEEDS)
     samples = disturb(rng, speak(spoken, voice, speed, rng.randrange(30, 70)))
     question = OFFICIAL if rng.random() < 0.15 else rng.choice(QUESTIONS)
-    messages = [{"role": "user", "content": [{"type": "audio"}, {"type": "text", "text": question}]}]
+    messages = [{"role": "user", "content": [{"type": "text", "text": question}, {"type": "audio"}]}]
     return Sample(ability, messages, written + TURN_END, tags={"written": written}), samples

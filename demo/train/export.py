@@ -1,6 +1,9 @@
 """Writes what was trained as a Hugging Face folder, which `carat convert` and `carat run` read.
 
     python export.py --work FOLDER --out MODEL_FOLDER [--stage all]
+    python export.py --work FOLDER --start
+
+The second call writes start.safetensors instead, which training on another machine goes on from: weights and heads.
 """
 import argparse
 import json
@@ -8,10 +11,12 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 import model as models
 import pools
 from prompts import TEMPLATE
+from train import START
 
 VOCAB_STOPS = ("<eos>", "<turn|>", "<|tool_response>")
 
@@ -31,10 +36,24 @@ def export(work: Path, out: Path, stage: str = "all") -> None:
     (out / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
 
 
+def export_start(work: Path, stage: str) -> None:
+    state = torch.load(work / f"{stage}.pt", map_location="cpu", weights_only=True)
+    bounds = ("input_min", "input_max", "output_min", "output_max")
+    kept = {name: value for name, value in state["model"].items()
+            if not name.endswith(bounds) and name != "lm_head.weight"}  # which is tied to the embeddings
+    kept |= {f"heads.{name}": value for name, value in state["heads"].items()}
+    save_file({name: value.half().contiguous() for name, value in kept.items()}, START)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", required=True, type=Path)
-    parser.add_argument("--out", required=True, type=Path)
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--out", type=Path)
+    target.add_argument("--start", action="store_true", help="write start.safetensors")
     parser.add_argument("--stage", default="all", help="whose checkpoint")
     arguments = parser.parse_args()
-    export(arguments.work, arguments.out, arguments.stage)
+    if arguments.start:
+        export_start(arguments.work, arguments.stage)
+    else:
+        export(arguments.work, arguments.out, arguments.stage)

@@ -5,8 +5,8 @@
 FOLDER keeps the pools of examples and a checkpoint for each stage, text.pt, media.pt and all.pt. Stages: text (the
 text model without media), media (the towers, with small heads that are told what every soft token shows or says), all
 (everything together, beginning with the text model of text.pt and the towers of media.pt). The first two share no
-weights: they may run side by side. Without checkpoints, a stage goes on from the model in demo/model if there is one;
---afresh begins with random weights instead.
+weights: they may run side by side. Without checkpoints, a stage goes on from start.safetensors, where earlier training
+has ended; --afresh begins with random weights instead.
 """
 import argparse
 import json
@@ -29,7 +29,7 @@ POOL_SIZES = {"text": 40_000, "drawings": 4_000, "reading": 3_000, "small print"
               "pages": 4_000}
 BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "reading": 1_600, "small print": 1_600, "spoken": 2_000,
                 "crowds": 1_024, "pages": 1_024}  # of the decoder, padding included
-PUBLISHED = Path(__file__).parents[1] / "model" / "model.safetensors"
+START = Path(__file__).parent / "start.safetensors"
 SHARES = {"text": {"text": 1}, "media": {"crowds": 1, "pages": 4, "spoken": 1},
           "all": {"text": 2, "drawings": 2, "reading": 3, "small print": 2, "spoken": 2}}
 PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
@@ -129,10 +129,17 @@ class Run:
                 optimizer.load_state_dict(kept)
             self.step = state["step"]
             return
-        if PUBLISHED.exists() and not afresh:
-            self.model.load_state_dict(load_file(PUBLISHED, device=str(device)), strict=False)  # its head is tied
+        if START.exists() and not afresh:
+            self.go_on_from(load_file(START, device=str(device)))
         if stage == "all":
             self.join(work)
+
+    def go_on_from(self, kept: dict):
+        """kept: what export.py --start has written."""
+        heads = {name.removeprefix("heads."): value for name, value in kept.items() if name.startswith("heads.")}
+        self.heads.load_state_dict(heads)
+        of_model = {name: value for name, value in kept.items() if not name.startswith("heads.")}
+        self.model.load_state_dict(of_model, strict=False)  # without what is tied, and the bounds of clipped linears
 
     def join(self, work: Path):
         """Takes over what the first two stages have made, as far as they were run."""
@@ -228,6 +235,6 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--afresh", action="store_true", help="begin with random weights, not with demo/model")
+    parser.add_argument("--afresh", action="store_true", help="begin with random weights, not with start.safetensors")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rate")
     train(parser.parse_args())

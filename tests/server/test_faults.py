@@ -102,7 +102,9 @@ def test_f13_signals_at_any_moment_of_the_start():
     chance = random.Random(13)
     for _ in range(12):
         process = subprocess.Popen([CARAT, "serve", "--port", "0", "--engine", f"script:{SCRIPT}"],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   # A shell's background jobs ignore SIGINT, and so would the program before it begins.
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         time.sleep(chance.uniform(0, 0.08))
         process.send_signal(chance.choice([signal.SIGTERM, signal.SIGINT]))
         assert process.wait(timeout=20) in (0, 143, 130, -signal.SIGTERM, -signal.SIGINT)

@@ -323,7 +323,7 @@ TEST(GoldenUnified, UnderTheMaskOfLargerModels) {
   const fs::path copy = fs::temp_directory_path() / str("carat_unified_", ::getpid());
   const fs::path source = golden_case("unified") / "model";
   fs::create_directories(copy);
-  fs::create_symlink(source / "model.safetensors", copy / "model.safetensors");
+  fs::create_symlink(fs::absolute(source) / "model.safetensors", copy / "model.safetensors");
   json::value config = parse_json_file(source / "config.json");
   config.as_object()["model_type"] = "gemma4";
   config.as_object().erase("vision_config");

@@ -15,9 +15,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "engine/byte_tokenizer.h"
+#include "engine/byte_token_runner.h"
 #include "engine/engine.h"
-#include "engine/step_runner.h"
 
 namespace carat {
 namespace {
@@ -28,32 +27,10 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// The model with a tokenizer of its own making: synthetic models have none, and prompts here are ids.
-class NoiseRunner final : public StepRunner {
- public:
-  NoiseRunner(const std::string& path, std::size_t chunk)
-      : model_(make_model_runner(Model::load(path), {}, chunk)), tokenizer_(byte_tokenizer(model_->config().vocab)) {}
-
-  const DecoderConfig& config() const override { return model_->config(); }
-  const Tokenizer& tokenizer() const override { return tokenizer_; }
-  const ModelInfo& info() const override { return model_->info(); }
-  bool is_intact() const override { return model_->is_intact(); }
-  void forward(const Batch& batch, std::span<const TokenHistory> histories,
-               const std::function<bool()>& should_stop) override {
-    model_->forward(batch, histories, should_stop);
-  }
-  MatView<float> logits(std::size_t first, std::size_t rows) override { return model_->logits(first, rows); }
-  MatView<const float> hidden(std::size_t first, std::size_t rows) override { return model_->hidden(first, rows); }
-  SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
-    return model_->encode(part, where);
-  }
-  MediaTokenIds media_tokens() const override { return model_->media_tokens(); }
-  ThreadPool& pool() override { return model_->pool(); }
-
- private:
-  std::unique_ptr<StepRunner> model_;
-  Tokenizer tokenizer_;
-};
+// Synthetic models have no tokenizer, and prompts here are ids.
+std::unique_ptr<StepRunner> noise_runner(const std::string& path, std::size_t chunk) {
+  return std::make_unique<ByteTokenRunner>(make_model_runner(Model::load(path), {}, chunk));
+}
 
 Request noise(std::size_t prompt_tokens, std::size_t answer_tokens, std::size_t vocab, std::mt19937& random) {
   Request request;
@@ -135,7 +112,7 @@ int run(const std::vector<std::string>& arguments) {
   const std::size_t tokens = arguments.size() > 1 ? std::stoul(arguments[1]) : 48;
   EngineOptions options;
   options.context = 8192;
-  Engine engine(std::make_unique<NoiseRunner>(arguments[0], options.chunk), options);
+  Engine engine(noise_runner(arguments[0], options.chunk), options);
   std::mt19937 random(1);
   ask(engine, noise(64, 8, engine.info().vocab, random)).get();  // warm: weights in memory, costs known
   for (const std::size_t streams : {1U, 2U, 4U, 8U}) measure_streams(engine, streams, tokens, random);

@@ -9,11 +9,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "engine/byte_tokenizer.h"
+#include "engine/byte_token_runner.h"
 #include "engine/engine.h"
 #include "engine/media_store.h"
 #include "engine/session.h"
-#include "engine/step_runner.h"
 #include "model/media_tokens.h"
 
 namespace carat {
@@ -35,30 +34,12 @@ std::string bytes_of(const std::string& picture) {
 }
 
 // A tiny model with a tokenizer made for the test, whose own ids stand for media.
-class TinyMediaRunner final : public StepRunner {
+class TinyMediaRunner final : public ByteTokenRunner {
  public:
   explicit TinyMediaRunner(const std::shared_ptr<const Model>& model)
-      : model_(make_model_runner(model, kExact, 300)), tokenizer_(byte_tokenizer(model_->config().vocab)) {}
+      : ByteTokenRunner(make_model_runner(model, kExact, 300)) {}
 
-  const DecoderConfig& config() const override { return model_->config(); }
-  const Tokenizer& tokenizer() const override { return tokenizer_; }
-  const ModelInfo& info() const override { return model_->info(); }
-  bool is_intact() const override { return model_->is_intact(); }
-  void forward(const Batch& batch, std::span<const TokenHistory> histories,
-               const std::function<bool()>& should_stop) override {
-    model_->forward(batch, histories, should_stop);
-  }
-  MatView<float> logits(std::size_t first, std::size_t rows) override { return model_->logits(first, rows); }
-  MatView<const float> hidden(std::size_t first, std::size_t rows) override { return model_->hidden(first, rows); }
-  SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
-    return model_->encode(part, where);
-  }
-  MediaTokenIds media_tokens() const override { return find_media_tokens(tokenizer_.vocab()); }
-  ThreadPool& pool() override { return model_->pool(); }
-
- private:
-  std::unique_ptr<StepRunner> model_;
-  Tokenizer tokenizer_;
+  MediaTokenIds media_tokens() const override { return find_media_tokens(tokenizer().vocab()); }
 };
 
 Request request_of(const std::string& text, std::vector<MediaPart> media) {

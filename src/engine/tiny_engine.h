@@ -9,9 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/byte_tokenizer.h"
+#include "engine/byte_token_runner.h"
 #include "engine/engine.h"
-#include "engine/step_runner.h"
 #include "model/assistant.h"
 
 namespace carat {
@@ -27,42 +26,17 @@ inline std::shared_ptr<const Model> tiny_model(const std::string& name) {
 }
 
 // A tiny model, which has no tokenizer of its own, with one made for the test.
-class TinyRunner : public StepRunner {
+class TinyRunner : public ByteTokenRunner {
  public:
   // assistant: a folder of golden/assistant; empty for none.
   TinyRunner(const std::string& name, std::size_t chunk, const std::string& assistant = {})
       : TinyRunner(tiny_model(name), chunk, assistant) {}
 
-  const DecoderConfig& config() const override { return model_->config(); }
-  const Tokenizer& tokenizer() const override { return tokenizer_; }
-  const ModelInfo& info() const override { return model_->info(); }
-  bool is_intact() const override { return model_->is_intact(); }
-  void forward(const Batch& batch, std::span<const TokenHistory> histories,
-               const std::function<bool()>& should_stop) override {
-    model_->forward(batch, histories, should_stop);
-  }
-  MatView<float> logits(std::size_t first, std::size_t rows) override { return model_->logits(first, rows); }
-  MatView<const float> hidden(std::size_t first, std::size_t rows) override { return model_->hidden(first, rows); }
-  bool can_guess() const override { return model_->can_guess(); }
-  std::vector<std::int32_t> guess(KvCache& cache, std::size_t position, std::int32_t token,
-                                  std::span<const float> state, std::size_t count) override {
-    return model_->guess(cache, position, token, state, count);
-  }
-  SharedSoftTokens encode(const MediaPart& part, const std::string& where) override {
-    return model_->encode(part, where);
-  }
-  MediaTokenIds media_tokens() const override { return model_->media_tokens(); }
-  ThreadPool& pool() override { return model_->pool(); }
-
  private:
   TinyRunner(const std::shared_ptr<const Model>& model, std::size_t chunk, const std::string& assistant)
-      : model_(make_model_runner(
+      : ByteTokenRunner(make_model_runner(
             model, {1, "", ActivationType::kF32}, chunk,
-            assistant.empty() ? nullptr : Assistant::load(tiny_folder("assistant") / assistant, *model))),
-        tokenizer_(byte_tokenizer(model_->config().vocab)) {}
-
-  std::unique_ptr<StepRunner> model_;
-  Tokenizer tokenizer_;
+            assistant.empty() ? nullptr : Assistant::load(tiny_folder("assistant") / assistant, *model))) {}
 };
 
 inline Request request_of(Ids prompt, std::uint64_t seed, std::size_t tokens) {

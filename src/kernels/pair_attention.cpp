@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <cmath>
-#include <limits>
 
+#include "kernels/running_softmax.h"
 #include "kernels/workspace.h"
 
 namespace carat {
@@ -87,9 +86,7 @@ void PairAttention::attend(MatView<const float> q, std::size_t keys, Workspace& 
     std::fill(high + q.cols(), high + dim_, std::uint16_t{0});
     std::fill(low + q.cols(), low + dim_, std::uint16_t{0});
   }
-  std::array<float, kQueries> max{};
-  std::array<float, kQueries> sum{};
-  max.fill(-std::numeric_limits<float>::infinity());
+  std::array<RunningSoftmax, kQueries> softmax;
   std::fill_n(w.out.data(), queries * dim_, 0.0F);
 
   std::uint16_t* share_low = w.share.data() + kQueries * kKeys;
@@ -104,10 +101,7 @@ void PairAttention::attend(MatView<const float> q, std::size_t keys, Workspace& 
     }
     for (std::size_t i = 0; i < queries; ++i) {
       float* score = w.scores.data() + i * kKeys;
-      const float new_max = std::max(max[i], kernels_.max(score, count));
-      const float shrink = std::exp(max[i] - new_max);
-      max[i] = new_max;
-      sum[i] = std::fma(sum[i], shrink, kernels_.exp_shifted(new_max, count, score));
+      const float shrink = softmax[i].weigh(kernels_, count, score);
       if (shrink != 1.0F) kernels_.scale(shrink, dim_, w.out.data() + i * dim_);
       std::fill(score + count, score + kKeys, 0.0F);
       kernels_.split_pairs(score, kKeys, w.share.data() + i * kKeys, share_low + i * kKeys);
@@ -120,7 +114,7 @@ void PairAttention::attend(MatView<const float> q, std::size_t keys, Workspace& 
   }
   for (std::size_t i = 0; i < queries; ++i) {
     std::copy_n(w.out.data() + i * dim_, out.cols(), out.row(i).data());
-    kernels_.scale(1.0F / sum[i], out.cols(), out.row(i).data());
+    kernels_.scale(1.0F / softmax[i].sum, out.cols(), out.row(i).data());
   }
 }
 

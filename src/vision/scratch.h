@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
-#include <vector>
+#include <variant>
 
 #include "base/buffer.h"
-#include "kernels/attention.h"
+#include "kernels/full_attention.h"
 #include "kernels/pair_attention.h"
 #include "nn/compute.h"
 #include "vision/config.h"
@@ -38,20 +37,8 @@ struct VisionScratch {
   AlignedBuffer<float> gate;     // [chunk, intermediate]
   AlignedBuffer<float> up;       // [chunk, intermediate]
 
-  // Attention where products are made by pairs.
-  std::optional<PairAttention> by_pairs;
-
-  // What it takes elsewhere: keys and values in 32-bit floats, in the pages that attention reads. A head is filled up
-  // with zeros to a multiple of a panel's rows.
-  KvPages pages() const;
-  std::size_t padded_head_dim;
-  AlignedBuffer<float> padded_query;  // [patches, heads * padded_head_dim]
-  std::vector<KeySpan> spans;         // [patches]: every patch sees every other
-
- private:
-  std::size_t heads_;
-  std::vector<AlignedBuffer<std::byte>> page_memory_;
-  std::vector<std::byte*> pages_;
+  // By pairs where products of floats are.
+  std::variant<FullAttention, PairAttention> attention;
 };
 
 }  // namespace carat

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/loops_math.h"
+#include "kernels/simd_twice.h"
 
 namespace carat::loops {
 
@@ -47,7 +48,10 @@ void scale_add(float factor, const float* x, std::size_t n, float* y) {
 
 template <typename S>
 void gelu_mul(const float* gate, const float* up, std::size_t n, float* out) {
-  map<S>(gate, up, n, out, [](typename S::F32 a, typename S::F32 b) { return S::mul(gelu<S>(a), b); });
+  using T = Twice<S>;
+  std::size_t i = 0;
+  for (; i + 32 <= n; i += 32) T::store(out + i, T::mul(gelu<T>(T::load(gate + i)), T::load(up + i)));
+  map<S>(gate + i, up + i, n - i, out + i, [](typename S::F32 a, typename S::F32 b) { return S::mul(gelu<S>(a), b); });
 }
 
 template <typename S>

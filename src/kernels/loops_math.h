@@ -70,7 +70,9 @@ template <typename S>
   x = clamp<S>(x, kExpLowest, kExpHighest);
   const auto n = S::fma(x, S::set1(kLog2E), S::set1(kRoundMagic));
   const auto r = without_powers<S>(x, rounded<S>(n));
-  const auto value = times_power_of_two<S>(S::add(S::set1(1), exp_minus_1_reduced<S>(r)), rounded_bits<S>(n));
+  // 2^n as 2^(n - 1) * 2, since n = 128 comes up. The shift leaves n's lowest 9 bits, which are free of kRoundMagic's.
+  const auto half_power = S::floats(S::add_i32(S::template shl<23>(S::bits(n)), S::set1_i32(126U << 23)));
+  const auto value = S::mul(S::mul(S::add(S::set1(1), exp_minus_1_reduced<S>(r)), half_power), S::set1(2));
   // Magnitudes compare as integers, NaN above all others.
   const auto below_smallest = S::set1_i32(__builtin_bit_cast(std::uint32_t, kExpSmallest) - 1U);
   const auto counts = S::greater_i32(S::bits(magnitude<S>(value)), below_smallest);

@@ -218,7 +218,8 @@ float exp(float x) {
   x = clamp(x, kExpLowest, kExpHighest);
   const Rounded n = rounded(std::fma(x, kLog2E, kRoundMagic));
   const float r = std::fma(-n.value, kLn2Low, std::fma(-n.value, kLn2High, x));
-  const float value = times_power_of_two(1.0F + exp_minus_1_reduced(r), n.bits);
+  // 2^n as 2^(n - 1) * 2, since n = 128 comes up.
+  const float value = (1.0F + exp_minus_1_reduced(r)) * power_of_two(n.bits - 1) * 2.0F;
   return value < kExpSmallest ? 0.0F : value;
 }
 

@@ -12,10 +12,12 @@
 #include "decoder/drafter.h"
 #include "decoder/scratch.h"
 #include "engine/answer_constraint.h"
+#include "engine/answer_ends.h"
 #include "engine/batcher.h"
 #include "engine/fair_queue.h"
 #include "engine/pending_answer.h"
 #include "engine/prompt.h"
+#include "engine/running_sequences.h"
 #include "engine/step_runner.h"
 #include "model/assistant.h"
 #include "sampling/random.h"
@@ -129,20 +131,6 @@ bool asks_for_constraint(const Request& request) {
   return conversation != nullptr && conversation->tool_choice.mode == ToolMode::kRequired;
 }
 
-Finished failed(ErrorKind kind, std::string_view message) {
-  Finished finished;
-  finished.reason = FinishReason::kError;
-  finished.error_kind = kind;
-  finished.error = message;
-  return finished;
-}
-
-Finished cancelled() {
-  Finished finished;
-  finished.reason = FinishReason::kCancelled;
-  return finished;
-}
-
 }  // namespace
 
 struct Engine::Impl {
@@ -164,8 +152,9 @@ struct Engine::Impl {
         options(std::move(engine_options)),
         info(runner->info()),
         prompts(*runner, most_rows),
-        batcher(*runner, {kv_options(options, slack_for(runner->can_guess())), options.kv_budget, most_rows,
-                          options.max_running}) {
+        kv(kv_options(options, slack_for(runner->can_guess()))),
+        sequences(*runner, ends, {kv, options.kv_budget, options.max_running}),
+        batcher(*runner, sequences, {kv, most_rows, options.max_running}) {
     if (!options.name.empty()) info.name = options.name;
     info.context = options.context;
     EngineStatus& status = mailbox->status;
@@ -180,19 +169,21 @@ struct Engine::Impl {
       try {
         take_turn(stop);
       } catch (const std::exception& failure) {  // no memory for the turn itself
-        batcher.end_youngest(failure);
+        sequences.end_youngest(failure);
       }
       publish();
     }
-    end_everything(cancelled(), false);
+    end_everything(finished_for(FinishReason::kCancelled), false);
     publish();
   }
 
   void take_turn(const std::stop_token& stop) {
     end_cancelled();
-    if (!runner->is_intact()) end_everything(failed(ErrorKind::kBadFile, StepRunner::kChangedFile), false);
+    if (!runner->is_intact()) {
+      end_everything(finished_by(Error(ErrorKind::kBadFile, std::string(StepRunner::kChangedFile))), false);
+    }
     admit();
-    if (!batcher.has_work()) return;
+    if (sequences.count() == 0) return;
     batcher.step([this] { return mailbox->has_arrivals.load(std::memory_order_relaxed); },
                  [&stop] { return stop.stop_requested(); });
   }
@@ -201,8 +192,8 @@ struct Engine::Impl {
   bool wait_for_work(const std::stop_token& stop) {
     std::unique_lock lock(mailbox->mutex);
     mailbox->status.seconds_since_step = 0;
-    mailbox->has_news.wait(lock, stop,
-                           [this] { return !mailbox->queue.empty() || mailbox->has_cancelled || batcher.has_work(); });
+    mailbox->has_news.wait(
+        lock, stop, [this] { return !mailbox->queue.empty() || mailbox->has_cancelled || sequences.count() > 0; });
     mailbox->has_arrivals = false;
     mailbox->step_begun = Clock::now();
     return !stop.stop_requested();
@@ -216,8 +207,8 @@ struct Engine::Impl {
       gone = mailbox->queue.remove_if([](const auto& answer) { return answer->is_cancelled.load(); });
       mailbox->has_cancelled = false;
     }
-    for (const auto& answer : gone) batcher.end_waiting(*answer, cancelled());
-    batcher.end_cancelled();
+    for (const auto& answer : gone) ends.end_waiting(*answer, finished_for(FinishReason::kCancelled));
+    sequences.end_cancelled();
   }
 
   // Ends all that runs and waits. Afterwards nothing is taken any more.
@@ -226,8 +217,8 @@ struct Engine::Impl {
       const std::lock_guard lock(mailbox->mutex);
       mailbox->status.is_healthy = is_healthy;  // from here on nothing is queued
     }
-    while (const std::shared_ptr<PendingAnswer> answer = pop()) batcher.end_waiting(*answer, finished);
-    batcher.end_all(finished);
+    while (const std::shared_ptr<PendingAnswer> answer = pop()) ends.end_waiting(*answer, finished);
+    sequences.end_all(finished);
   }
 
   // The next that waits; null where nobody does.
@@ -241,30 +232,32 @@ struct Engine::Impl {
       std::shared_ptr<PendingAnswer> answer;
       {
         const std::lock_guard lock(mailbox->mutex);
-        if (mailbox->queue.empty() || !batcher.has_room_for(*mailbox->queue.front())) return;
+        if (mailbox->queue.empty() || !sequences.has_room_for(*mailbox->queue.front())) return;
         answer = mailbox->queue.pop();
       }
-      batcher.admit(answer);
+      sequences.admit(answer);
     }
   }
 
   void publish() {
-    const Batcher::Counters& counters = batcher.counters();
+    const AnswerEnds::Counters& ended = ends.counters();
+    const RunningSequences::Counters& begun = sequences.counters();
+    const GuessRounds::Counters& guesses = batcher.guesses();
     const std::lock_guard lock(mailbox->mutex);
     EngineStatus& status = mailbox->status;
-    status.running = batcher.running();
-    status.kv_bytes = batcher.kv_bytes();
-    status.kv_cached_bytes = batcher.cached_bytes();
-    status.finished = counters.finished;
-    status.cancelled = counters.cancelled;
-    status.failed = counters.failed;
-    status.preempted = counters.preempted;
-    status.steps = counters.steps;
-    status.prompt_tokens = counters.prompt_tokens;
-    status.cached_tokens = counters.cached_tokens;
-    status.completion_tokens = counters.completion_tokens;
-    status.guessed_tokens = counters.guessed_tokens;
-    status.accepted_guesses = counters.accepted_guesses;
+    status.running = sequences.count();
+    status.kv_bytes = sequences.memory().used_bytes();
+    status.kv_cached_bytes = sequences.memory().cached_bytes();
+    status.finished = ended.finished;
+    status.cancelled = ended.cancelled;
+    status.failed = ended.failed;
+    status.preempted = begun.preempted;
+    status.steps = batcher.steps();
+    status.prompt_tokens = begun.prompt_tokens;
+    status.cached_tokens = begun.cached_tokens;
+    status.completion_tokens = ended.completion_tokens;
+    status.guessed_tokens = guesses.guessed_tokens;
+    status.accepted_guesses = guesses.accepted_guesses;
     mailbox->busy_seconds += std::chrono::duration<double>(Clock::now() - mailbox->step_begun).count();
   }
 
@@ -278,6 +271,9 @@ struct Engine::Impl {
   EngineOptions options;
   ModelInfo info;
   PromptBuilder prompts;
+  KvCacheOptions kv;
+  AnswerEnds ends;
+  RunningSequences sequences;
   Batcher batcher;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
   std::jthread thread;  // last: joined before what it uses goes

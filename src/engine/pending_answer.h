@@ -54,4 +54,8 @@ struct PendingAnswer {
   bool is_over() const { return choices_over == request.choices; }
 };
 
+inline double seconds_between(PendingAnswer::Clock::time_point begin, PendingAnswer::Clock::time_point end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
+
 }  // namespace carat

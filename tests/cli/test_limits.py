@@ -16,7 +16,7 @@ NO_LIMITS = {
     "chat/jinja_format.cpp: kMaxWidth", "chat/jinja_methods.cpp: kMaxFormat", "chat/jinja_scope.cpp: kMaxVariables",
     "chat/speech_prompt.cpp: kMaxLanguageBytes", "cli/suggest.cpp: kLongestName", "cli/transcribe.cpp: kMaxTokensMore",
     "cli/transcribe.cpp: kMaxTokensPerSecond", "engine/script.cpp: kMaxContext", "engine/script.cpp: kMaxMilliseconds",
-    "engine/batcher.cpp: kMostGuesses", "engine/script.cpp: kMaxWord", "engine/script.cpp: kMostRemembered", "engine/session.cpp: kMaxChunk",
+    "engine/guess_rounds.cpp: kMostGuesses", "engine/script.cpp: kMaxWord", "engine/script.cpp: kMostRemembered", "engine/session.cpp: kMaxChunk",
     "kernels/attention.cpp: kMaxQueries", "kernels/loops_gemv.h: kMostGemvTokens",
     "media/vorbis.cpp: kMaxPageBytes", "kernels/pack.h: kMaxUnpackCols", "server/openai_audio.cpp: kMaxPieceSamples",
     "store/places.cpp: kMaxBytes", "store/repository.cpp: kMaxBytes", "tensor/quantize.cpp: kMax",

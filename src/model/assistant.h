@@ -13,7 +13,7 @@ class Assistant {
  public:
   // path: a GGUF file (gemma4-assistant) or a Hugging Face folder (gemma4_assistant). Every layer is given the keys
   // and values of the target's last layer of its kind that makes any. Throws Error: kNotFound, kBadFile,
-  // kUnsupported; kBadInput where the assistant was made for another model (widths, vocabulary, heads).
+  // kUnsupported; kBadInput for what is no assistant, or one of another model (widths, vocabulary, heads).
   static std::shared_ptr<const Assistant> load(const std::filesystem::path& path, const Model& target);
 
   const DrafterConfig& config() const { return config_; }

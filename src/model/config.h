@@ -42,8 +42,8 @@ struct ModelConfig {
 ModelConfig config_from_gguf(const Gguf& gguf);
 ModelConfig config_from_hugging_face(const std::filesystem::path& config_json);
 
-// The same for assistants (drafters). Which layers of the target they read is left open: reads_target is set,
-// kv_source is 0 (model/assistant.h decides).
+// The same for assistants (drafters); Error(kBadInput) for a model that is none, as for one made for another model.
+// Which layers of the target they read is left open: reads_target is set, kv_source is 0 (model/assistant.h decides).
 DrafterConfig drafter_config_from_gguf(const Gguf& gguf);
 DrafterConfig drafter_config_from_hugging_face(const std::filesystem::path& config_json);
 

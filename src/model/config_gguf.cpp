@@ -188,8 +188,9 @@ ModelConfig config_from_gguf(const Gguf& gguf) {
 DrafterConfig drafter_config_from_gguf(const Gguf& gguf) {
   const std::string architecture = architecture_of(gguf);
   if (architecture != "gemma4-assistant" && architecture != "gemma4_assistant") {
-    throw Error(ErrorKind::kUnsupported, str(gguf.path().string(), ": architecture \"", printable(architecture),
-                                             "\" is no assistant, expected gemma4-assistant."));
+    throw Error(ErrorKind::kBadInput, str(gguf.path().string(), ": architecture \"", printable(architecture),
+                                          "\" is no assistant, expected gemma4-assistant. Use the assistant that was "
+                                          "published with the model."));
   }
   const Keys keys(gguf, architecture);
   DrafterConfig config;

@@ -267,8 +267,9 @@ DrafterConfig drafter_config_from_hugging_face(const std::filesystem::path& conf
   const Keys root(document.get_object(), config_json.string());
   const std::string_view type = root.string_or("model_type", "");
   if (type != "gemma4_assistant" && type != "gemma4_unified_assistant") {
-    throw Error(ErrorKind::kUnsupported, str(config_json.string(), ": model_type \"", printable(type),
-                                             "\" is no assistant, expected gemma4_assistant."));
+    throw Error(ErrorKind::kBadInput, str(config_json.string(), ": model_type \"", printable(type),
+                                          "\" is no assistant, expected gemma4_assistant. Use the assistant that was "
+                                          "published with the model."));
   }
   const json::object* nested = find_object(root.object(), "text_config", root.where());
   if (nested == nullptr) throw Error(ErrorKind::kBadFile, str(root.where(), ": lacks \"text_config\"."));

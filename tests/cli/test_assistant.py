@@ -55,8 +55,16 @@ def test_stats_tell_what_came_true(media_model, pad_assistant, tmp_path):
 def test_the_wrong_assistant_is_refused(chat_model, media_model, assistant, tmp_path):
     done = run_carat("run", chat_model, "Hi", "--assistant", assistant)
     assert done.returncode == 4 and "published with the model" in done.stderr and done.stdout == ""
-    done = run_carat("run", media_model, "Hi", "--assistant", chat_model)
-    assert done.returncode != 0 and "is no assistant" in done.stderr
+    # A folder and a GGUF that are models, to every command that takes an assistant.
+    ids = tmp_path / "ids.json"
+    ids.write_text("[2, 3]")
+    gguf = tmp_path / "model.gguf"
+    output_of("convert", chat_model, gguf)
+    for model in (chat_model, gguf):
+        for command in (["run", media_model, "Hi"], ["serve", media_model, "--port", 0],
+                        ["debug", "generate", media_model, "--tokens", ids]):
+            done = run_carat(*command, "--assistant", model)
+            assert done.returncode == 4 and "is no assistant" in done.stderr, done.stderr
     done = run_carat("run", media_model, "Hi", "--assistant", tmp_path / "none.gguf")
     assert done.returncode == 3 and "none.gguf" in done.stderr
     done = run_carat("serve", "--assistant", assistant)

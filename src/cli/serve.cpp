@@ -87,6 +87,7 @@ std::vector<ModelEntry> entries_of(const ServeOptions& options) {
     return entries;
   }
   for (const std::string& argument : options.models) entries.push_back(entry_of(argument));
+  if (!entries.empty() && !options.mmproj.empty()) entries.front().mmproj = options.mmproj;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       if (entries[i].name == entries[j].name) {
@@ -234,6 +235,11 @@ void serve(const ServeOptions& options) {
   service_options.is_lenient = options.is_lenient;
   service_options.max_body_bytes = options.max_body_mib * kMebibyte;
   service_options.version = version();
+  if (options.engine.empty()) {  // a script has to be run to be asked
+    service_options.describe = [](const ModelEntry& entry) {
+      return info_of(*Model::load(entry.path, {.mmproj = entry.mmproj}));
+    };
+  }
   if (options.is_managed) service_options.managed = source.get();
   LineLog log;
   if (options.log == "requests") service_options.log = [&log](const std::string& line) { log.write(line); };
@@ -250,9 +256,8 @@ void serve(const ServeOptions& options) {
     engine.max_queued = options.queue;
     engine.kv_type = session_options(options.compute).kv_type;
     const bool is_default = !is_store && entry.name == catalogue.default_model()->name;
-    const std::string mmproj = is_default && !options.mmproj.empty() ? options.mmproj : entry.mmproj;
     if (!options.engine.empty()) return make_scripted_answerer(entry.path, engine);
-    const auto model = Model::load(entry.path, {.mmproj = mmproj});
+    const auto model = Model::load(entry.path, {.mmproj = entry.mmproj});
     if (is_default && !assistant.empty()) engine.assistant = Assistant::load(assistant, *model);
     return std::make_shared<Engine>(model, compute_options(options.compute), engine);
   };

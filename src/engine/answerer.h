@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/model_info.h"
 #include "engine/request.h"
 #include "engine/stream.h"
 
@@ -89,21 +90,6 @@ struct EngineStatus {
   std::uint64_t guessed_tokens = 0;    // by an assistant
   std::uint64_t accepted_guesses = 0;  // of these, that came true
   double seconds_since_step = 0;       // while something runs: how long the step at hand has taken; a watchdog's food
-};
-
-struct ModelInfo {
-  std::string name;
-  std::string architecture;  // "gemma4"
-  std::size_t context = 0;   // tokens a sequence may reach here
-  std::size_t trained_context = 0;
-  std::size_t vocab = 0;
-  std::size_t embedding_size = 0;
-  bool has_template = false;      // false: a base model; conversations are refused
-  std::string template_revision;  // as chat/chat_template.h names them
-  std::string chat_template;
-  bool sees_images = false;
-  bool hears_audio = false;
-  bool takes_any_media = false;  // a script's wish: whatever bytes there are pass for a picture or a sound
 };
 
 // A prompt as the model gets it.

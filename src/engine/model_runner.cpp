@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/mapping_guard.h"
-#include "chat/chat_template.h"
 #include "decoder/decoder.h"
 #include "decoder/drafter.h"
 #include "engine/compute_context.h"
@@ -29,6 +28,7 @@ class ModelRunner final : public StepRunner {
               std::shared_ptr<const Assistant> assistant)
       : model_(std::move(model)),
         assistant_(std::move(assistant)),
+        info_(info_of(*model_)),
         context_(options),
         media_(model_),
         decoder_(config(), model_->weights()),
@@ -41,17 +41,7 @@ class ModelRunner final : public StepRunner {
         if (tensor.file != nullptr) files_.emplace(tensor.file, tensor.bytes.data());
       }
     }
-    const ModelConfig& model_config = model_->config();
     if (model_->vision() != nullptr || model_->audio() != nullptr) media_context_.emplace(options);
-    info_.architecture = model_config.architecture;
-    info_.trained_context = config().context_length;
-    info_.vocab = config().vocab;
-    info_.embedding_size = config().hidden;
-    info_.chat_template = model_->chat_template();
-    info_.sees_images = model_->vision() != nullptr;
-    info_.hears_audio = model_->audio() != nullptr;
-    info_.has_template = !info_.chat_template.empty();
-    info_.template_revision = info_.has_template ? template_revision(info_.chat_template) : "";
   }
 
   const DecoderConfig& config() const override { return model_->config().decoder; }

@@ -38,6 +38,7 @@ inline void write_tiny_metadata(GgufWriter& writer, const std::string& architect
   }
   writer.add("general.architecture", architecture);
   writer.add("general.name", "tiny");
+  writer.add("general.license", "apache-2.0");
   number("block_count", config.layers.size());
   number("embedding_length", config.hidden);
   number("context_length", config.context_length);

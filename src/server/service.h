@@ -29,8 +29,10 @@ struct ServiceOptions {
   std::size_t max_body_bytes = std::size_t{64} << 20;
   std::string version = "0";
   std::chrono::seconds stuck{120};  // a step that takes longer with work at hand: the model answers nothing any more
-  ModelSource* managed = nullptr;   // whose models clients may get and delete; null: they may not
-  FetchMedia fetch_media;           // pictures at hosts that were allowed; null: none are fetched
+  // What a model's files say of it, without loading it; null: it is loaded, and asked.
+  std::function<ModelInfo(const ModelEntry& entry)> describe;
+  ModelSource* managed = nullptr;                    // whose models clients may get and delete; null: they may not
+  FetchMedia fetch_media;                            // pictures at hosts that were allowed; null: none are fetched
   std::function<void(const std::string& line)> log;  // a JSON object a line; null: no log
 };
 
@@ -130,6 +132,7 @@ class Service {
   static std::string model_name_in(const json::object& body);  // "model", in old requests "name"; throws ApiError
   FetchMedia media_fetcher() const;                            // for one request: within its limits; may be null
   ModelEntry entry_of(std::string_view name) const;            // throws ApiError 404
+  ModelInfo describe(const ModelEntry& entry);
   std::shared_ptr<Answerer> acquire(const ModelEntry& entry, std::optional<std::chrono::seconds> keep_alive = {});
   void run(Call call, const std::shared_ptr<Exchange>& exchange, std::optional<std::chrono::seconds> keep_alive = {});
   void respond(Exchange& exchange, const json::value& body, int status = 200) const;

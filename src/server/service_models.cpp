@@ -1,4 +1,7 @@
 // Service: which models there are.
+#include <array>
+#include <cstdio>
+
 #include "server/dialect.h"
 #include "server/service.h"
 
@@ -32,6 +35,24 @@ json::object ollama_model(const ModelEntry& entry) {
           {"size", entry.size_bytes},
           {"digest", entry.digest.empty() ? std::string(kNoDigest) : entry.digest},
           {"details", details_of(entry)}};
+}
+
+// As Ollama writes them: "4.3B", "268.10M"; empty where they are not known.
+std::string parameter_size(std::uint64_t parameters) {
+  if (parameters == 0) return "";
+  constexpr double kBillion = 1e9;
+  constexpr double kMillion = 1e6;
+  const auto count = static_cast<double>(parameters);
+  std::array<char, 32> text{};
+  const bool is_billions = count >= kBillion;
+  const int size = is_billions ? std::snprintf(text.data(), text.size(), "%.1fB", count / kBillion)
+                               : std::snprintf(text.data(), text.size(), "%.2fM", count / kMillion);
+  return {text.data(), static_cast<std::size_t>(size)};
+}
+
+std::string uppercase(std::string text) {
+  for (char& c : text) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return text;
 }
 
 bool is_anthropic(const ServerRequest& request) {
@@ -86,10 +107,13 @@ void Service::ollama_ps(const std::shared_ptr<Exchange>& exchange) {
   respond(*exchange, {{"models", std::move(models)}});
 }
 
+ModelInfo Service::describe(const ModelEntry& entry) {
+  return options_.describe ? options_.describe(entry) : acquire(entry)->info();
+}
+
 void Service::ollama_show(const std::shared_ptr<Exchange>& exchange) {
   const ModelEntry entry = entry_of(model_name_in(body_of(exchange->request())));
-  const auto answerer = acquire(entry);
-  const ModelInfo& info = answerer->info();
+  const ModelInfo info = describe(entry);
   json::array capabilities{"completion"};
   if (info.has_template) {
     capabilities.push_back("tools");
@@ -97,17 +121,25 @@ void Service::ollama_show(const std::shared_ptr<Exchange>& exchange) {
   }
   if (info.sees_images) capabilities.push_back("vision");
   if (info.hears_audio) capabilities.push_back("audio");
-  json::object model_info{{"general.architecture", info.architecture}, {"general.name", info.name}};
+  json::object model_info{{"general.architecture", info.architecture},
+                          {"general.name", info.name.empty() ? entry.name : info.name},
+                          {"general.parameter_count", info.parameters}};
   model_info[info.architecture + ".context_length"] = info.trained_context;
+  model_info[info.architecture + ".embedding_length"] = info.embedding_size;
   model_info[info.architecture + ".vocab_size"] = info.vocab;
-  respond(*exchange, {{"modelfile", str("FROM ", entry.name, "\n")},
-                      {"parameters", "temperature 1\ntop_k 64\ntop_p 0.95"},
-                      {"template", info.chat_template},
-                      {"template_revision", info.template_revision},
-                      {"details", details_of(entry)},
-                      {"model_info", std::move(model_info)},
-                      {"capabilities", std::move(capabilities)},
-                      {"modified_at", rfc3339_time(entry.modified)}});
+  json::object details = details_of(entry);
+  details["parameter_size"] = parameter_size(info.parameters);
+  details["quantization_level"] = uppercase(info.weight_type);
+  json::object shown{{"modelfile", str("FROM ", entry.name, "\n")},
+                     {"parameters", "temperature 1\ntop_k 64\ntop_p 0.95"},
+                     {"template", info.chat_template},
+                     {"template_revision", info.template_revision},
+                     {"details", std::move(details)},
+                     {"model_info", std::move(model_info)},
+                     {"capabilities", std::move(capabilities)},
+                     {"modified_at", rfc3339_time(entry.modified)}};
+  if (!info.license.empty()) shown["license"] = info.license;
+  respond(*exchange, shown);
 }
 
 }  // namespace carat

@@ -54,10 +54,14 @@ def test_models_come_and_go(server, tmp_path):
     assert [m.model for m in client.list().models] == NAMES and client.ps().models == []
 
     # Each is loaded when it is asked for; with room for one, the other goes.
-    assert client.show(NAMES[0]).template
+    shown = client.show(NAMES[0])
+    assert shown.template and shown.details.parameter_size and shown.details.quantization_level == "BF16"
+    assert client.ps().models == []  # describing a model loads none
     ask = {"messages": [{"role": "user", "content": "Hi"}], "options": {"num_predict": 2}}
     for name in NAMES:
         assert client.chat(name, **ask).done
+        assert [m.model for m in client.ps().models] == [name]
+        assert client.show(NAMES[0]).modelinfo["general.architecture"] == "gemma4"
         assert [m.model for m in client.ps().models] == [name]
     listed = json.loads(cli.output_of("ps", "--url", server.url, "--json"))
     assert [(m["name"], m["context_length"]) for m in listed] == [(NAMES[1], 512)]

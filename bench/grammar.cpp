@@ -38,6 +38,10 @@ constexpr Case kCases[] = {
      R"({"type":"object","properties":{"title":{"type":"string","maxLength":80},"text":{"type":"string","maxLength":400}}})",
      false,
      R"({"title": "On bread", "text": "Bread is among the oldest of prepared foods, and it is still made every day."})"},
+    {"min_length", R"({"type":"object","properties":{"text":{"type":"string","minLength":16}}})", false,
+     R"({"text": "Bread is among the oldest of prepared foods."})"},
+    {"tool_max_length", R"({"type":"object","properties":{"text":{"type":"string","maxLength":2000}}})", true,
+     R"(Let me write it down.<|tool_call>call:read{text:<|"|>Bread is among the oldest foods.<|"|>}<tool_call|>)"},
     {"tool_call",
      R"({"type":"object","properties":{"path":{"type":"string"},"lines":{"type":"integer"},)"
      R"("options":{"type":"object","properties":{"follow":{"type":"boolean"}}}},"required":["path"]})",

@@ -11,13 +11,6 @@
 namespace carat {
 namespace {
 
-// "105, 106"
-std::string list_of(const std::vector<std::int32_t>& ids) {
-  std::string list;
-  for (const std::int32_t id : ids) list += str(list.empty() ? "" : ", ", id);
-  return list;
-}
-
 // A place that the vocabulary keeps free; tokenizer.json doesn't tell it from text such as "<unused7>".
 bool is_unused(const Vocab& vocab, std::int32_t id) {
   const std::string_view piece = vocab.piece(id);
@@ -71,6 +64,9 @@ class AnswerRules {
     }
     const bool has_calls = !format_.tools.empty() && format_.calls != CallMode::kNone;
     if (has_calls) write_call();
+    // Free text, by its characters: control tokens have bytes that are none. By tokens (ExcludeToken, TokenTagDispatch)
+    // it would be as good, until a string somewhere has a maxLength: then xgrammar tries all of them at every step.
+    rules_ += str("carat-text ::= ", kAnyCharacters, "*\n");
     rules_ += str("carat-answer ::= ", answer(has_calls), "\n");
     write_root();
     return std::move(rules_);
@@ -78,15 +74,11 @@ class AnswerRules {
 
  private:
   std::string answer(bool has_calls) {
-    if (!has_calls) return format_.content ? "carat-content" : str("ExcludeToken(", list_of(tokens_.control), ")*");
+    if (!has_calls) return format_.content ? "carat-content" : "carat-text";
     const std::string calls = format_.allows_parallel_calls ? "carat-call+" : "carat-call";
     if (format_.calls == CallMode::kRequired) return calls;
     if (format_.content) return "carat-content | " + calls;
-    std::vector<std::int32_t> others = tokens_.control;
-    std::erase(others, *tokens_.call_open);
-    return str("TokenTagDispatch((", *tokens_.call_open,
-               ", carat-call-rest), loop_after_dispatch=", format_.allows_parallel_calls ? "true" : "false",
-               ", excludes=(", list_of(others), ",))");
+    return format_.allows_parallel_calls ? "carat-text (carat-call carat-text)*" : "carat-text carat-call?";
   }
 
   // <|tool_call>call:name{...}<tool_call|>
@@ -157,8 +149,7 @@ class AnswerRules {
       rules_ += str(kRootRule, " ::= carat-answer\n");
       return;
     }
-    rules_ +=
-        str("carat-thought ::= ExcludeToken(", list_of(tokens_.control), ")* ", token(*tokens_.channel_close), "\n");
+    rules_ += str("carat-thought ::= carat-text ", token(*tokens_.channel_close), "\n");
     const std::string open = token(*tokens_.channel_open);
     rules_ += format_.start == AnswerStart::kInsideThought
                   ? str(kRootRule, " ::= carat-thought carat-answer\n")

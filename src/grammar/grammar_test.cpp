@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -355,6 +356,31 @@ TEST(GrammarGemma4, RealVocabulary) {
                          .calls = CallMode::kRequired};
   EXPECT_TRUE(follows(call, R"(<|tool_call>call:run{code:<|"|>print("{}")<|"|>}<tool_call|>)"));
   EXPECT_FALSE(follows(call, R"(<|tool_call>call:run{code:<|"|>print<|turn><|"|>}<tool_call|>)"));
+}
+
+// Milliseconds of this process for each token's mask. Some hundredths are usual; where the whole vocabulary is tried
+// for each, they are more than a thousand.
+TEST(GrammarGemma4, LengthsCostLittleAtEachToken) {
+  const Tokenizer tokenizer = load_tokenizer(CARAT_GEMMA4_TOKENIZER);
+  GrammarCompiler compiler(tokenizer.vocab());
+  const auto milliseconds = [&](const GrammarSpec& format, std::string_view text) {
+    GrammarState state(compiler.compile(format));
+    const std::vector<std::int32_t> ids = tokenizer.encode(text);
+    const std::clock_t begin = std::clock();
+    for (const std::int32_t id : ids) {
+      state.allowed();
+      EXPECT_TRUE(state.accept(id)) << text;
+    }
+    return 1000.0 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC / static_cast<double>(ids.size());
+  };
+  constexpr double kLimit = 5;
+  const GrammarSpec tool{
+      .tools = {{"f", json::parse(R"({"properties":{"a":{"type":"string","minLength":2,"maxLength":2000}}})")}}};
+  EXPECT_LT(milliseconds(tool, R"(Let me see.<|tool_call>call:f{a:<|"|>bread<|"|>}<tool_call|>)"), kLimit);
+  const GrammarSpec least{.content = JsonSchemaFormat{json::parse(R"({"type":"string","minLength":16})")}};
+  EXPECT_LT(milliseconds(least, R"("Bread is so \"old\".")"), kLimit);
+  const GrammarSpec most{.content = JsonSchemaFormat{json::parse(R"({"type":"string","maxLength":20000})")}};
+  EXPECT_LT(milliseconds(most, R"("Bread is old.")"), kLimit);
 }
 
 }  // namespace

@@ -14,11 +14,9 @@
 namespace carat {
 namespace {
 
-// What may stand in a string as it is. Ranges stop where UTF-8 needs a byte more, and leave out the surrogates, so that
-// no bytes get through that are no characters.
+// What may stand in a string as it is (ranges: kAnyCharacters).
 constexpr const char* kJsonCharacters =
     R"([\x20-\x21\x23-\x5b\x5d-\x7f\u0080-\u07ff\u0800-\ud7ff\ue000-\uffff\U00010000-\U0010ffff])";
-constexpr const char* kAnyCharacters = R"([\x01-\x7f\u0080-\u07ff\u0800-\ud7ff\ue000-\uffff\U00010000-\U0010ffff])";
 
 // Between values of JSON. An indentation has an end, so that a model can't lose itself in white space.
 constexpr const char* kSpace = "carat-json-space ::= (\" \" | \"\\n\" [ \\t]{0,8})?\n";
@@ -148,25 +146,22 @@ class RuleWriter {
                  notation_.is_json() ? ", json_string=true) " : ") ", quote());
     }
     if (!value.format.empty()) return str(quote(), " (", format_expression(value.format), ") ", quote());
-    if (value.max_length) return string_up_to(value.min_length, *value.max_length, id);
-    if (value.min_length == 0) return base("string");
-    const std::string begin = str(base("character"), "{", value.min_length, "}");
-    if (notation_.is_json()) return str(quote(), " ", begin, " ", base("string-rest"));
-    return str(quote(), " ", begin, " ", kAnyCharacters, "* ", quote());
+    if (value.min_length == 0 && !value.max_length) return base("string");
+    return counted_string(value, id);
   }
 
-  // The text is a rule with a budget, which costs a little at each token of it. Counting with repetitions would cost a
-  // mask over the whole vocabulary for each number of characters when the grammar is compiled. The budget counts an
-  // escape as the two characters it is written with: never too many.
-  std::string string_up_to(std::size_t least, std::size_t most, SchemaId id) {
-    if (most == 0) return str(quote(), " ", quote());
+  // The text is a rule of its own. The least is counted by states, for each of which a mask over the whole vocabulary
+  // is made when the grammar is compiled; in JSON by a regular expression, for where a character is a rule (it may be
+  // an escape) whatever token has more than one is tried at every step. The most is a budget, which costs a little at
+  // each token of the text; it counts an escape as the two characters it is written with: never too many.
+  std::string counted_string(const StringValue& value, SchemaId id) {
+    if (value.max_length == std::size_t{0}) return str(quote(), " ", quote());
     const std::string rule = str(rule_name(id), "-text");
-    rules_ += str(rule, "[max_chars=", most, "] ::= ");
-    if (notation_.is_json()) {
-      rules_ += str("Regex(", ebnf_literal(str(kJsonCharacterPattern, "{", least, ",}")), ")\n");
-    } else {
-      rules_ += str(kAnyCharacters, "{", least, ",}\n");
-    }
+    const std::string least = str("{", value.min_length, ",}");
+    rules_ += rule;
+    if (value.max_length) rules_ += str("[max_chars=", *value.max_length, "]");
+    rules_ += notation_.is_json() ? str(" ::= Regex(", ebnf_literal(kJsonCharacterPattern + least), ")\n")
+                                  : str(" ::= ", kAnyCharacters, least, "\n");
     return str(quote(), " ", rule, " ", quote());
   }
 
@@ -361,7 +356,7 @@ std::string base_rules(const Notation& notation) {
   const std::string number = number_expression({});
   if (notation.is_json()) {
     return str(
-        kSpace, "carat-json-character ::= ", kJsonCharacters, R"( | "\\" carat-json-escape)", "\n",
+        kSpace,
         // Not half of a surrogate pair: what is one character stays one.
         R"(carat-json-escape ::= ["\\/bfnrt] | "u" ([0-9a-cA-CefEF] [0-9a-fA-F]{3} | [dD] [0-7] [0-9a-fA-F]{2}))", "\n",
         // The closing quote belongs to the rule: so a mask over the vocabulary is known beforehand but for the
@@ -378,8 +373,8 @@ std::string base_rules(const Notation& notation) {
   }
   const std::string quote = str("Token(", *notation.quote, ")");
   return str(
-      "carat-call-character ::= ", kAnyCharacters, "\n", "carat-call-string ::= ", quote, " ", kAnyCharacters, "* ",
-      quote, "\n", "carat-call-key ::= [a-zA-Z_] [a-zA-Z0-9_]*\n", "carat-call-number ::= ", number, "\n",
+      "carat-call-string ::= ", quote, " ", kAnyCharacters, "* ", quote, "\n",
+      "carat-call-key ::= [a-zA-Z_] [a-zA-Z0-9_]*\n", "carat-call-number ::= ", number, "\n",
       R"(carat-call-array ::= "[]" | "[" carat-call-value ("," carat-call-value)* "]")", "\n",
       R"(carat-call-member ::= carat-call-key ":" carat-call-value)", "\n",
       R"(carat-call-object ::= "{}" | "{" carat-call-member ("," carat-call-member)* "}")", "\n",

@@ -30,6 +30,11 @@ std::string any_object_rule(const Notation& notation);
 std::string schema_rules(const Schema& schema, const Notation& notation, const std::string& name,
                          const std::string& where);
 
+// A character of text, as a class of EBNF, without what stands for control tokens. Ranges stop where UTF-8 needs a byte
+// more, and leave out the surrogates, so that no bytes get through that are no characters.
+inline constexpr const char* kAnyCharacters =
+    R"([\x01-\x7f\u0080-\u07ff\u0800-\ud7ff\ue000-\uffff\U00010000-\U0010ffff])";
+
 // A string literal of EBNF that stands for these bytes, which are UTF-8.
 std::string ebnf_literal(std::string_view text);
 

@@ -14,7 +14,7 @@ const composer = $("composer");
 let conversation = [];
 let attachments = [];
 let answering = null;  // the AbortController of the answer that is being made
-let recording = null;
+let recording = null;  // a promise of the recording, from when the button is pressed until it is pressed again
 
 // ---- Settings ------------------------------------------------------------------------------------------------------
 
@@ -334,8 +334,10 @@ function grow() {
   prompt.style.height = `${prompt.scrollHeight}px`;
 }
 
-function submit() {
+async function submit() {
   if (answering) return answering.abort();
+  if (recording) await endRecording();
+  if (answering) return;  // sent meanwhile
   const text = prompt.value.trim();
   if (!text && !attachments.length) return;
   const message = {role: "user", text, attachments};
@@ -386,21 +388,34 @@ function drawAttachments() {
   }));
 }
 
-async function record() {
-  if (!recording) {
-    try {
-      recording = await startRecording();
-      say("Recording: press again to end");
-    } catch (error) {
-      return say(`No microphone: ${error.message}`);
-    }
-  } else {
-    const ended = recording;
-    recording = null;
-    say("");
-    await attach([await ended.stop()]);
+function setRecording(promise) {
+  recording = promise;
+  $("record").setAttribute("aria-pressed", promise !== null);
+}
+
+async function beginRecording() {
+  const begun = startRecording();
+  setRecording(begun);
+  try {
+    await begun;
+    if (recording === begun) say("Recording: press again to end");
+  } catch (error) {
+    if (recording === begun) setRecording(null);
+    say(`No microphone: ${error.message}`);
   }
-  $("record").setAttribute("aria-pressed", recording !== null);
+}
+
+async function endRecording() {
+  const begun = recording;
+  setRecording(null);
+  let file = null;
+  try {
+    file = await (await begun).stop();
+  } catch {
+    return;  // it never began, and beginRecording() says why
+  }
+  say(file ? "" : "Nothing was recorded.");
+  if (file) await attach([file]);
 }
 
 // ---- Beginning -----------------------------------------------------------------------------------------------------
@@ -475,7 +490,7 @@ $("files").onchange = (event) => {
   attach([...event.target.files]);
   event.target.value = "";
 };
-$("record").onclick = record;
+$("record").onclick = () => (recording ? endRecording() : beginRecording());
 $("think").onclick = () => setThinking(!isThinking());
 $("new-chat").onclick = () => {
   if (answering) answering.abort();

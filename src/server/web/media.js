@@ -22,11 +22,13 @@ export function contentPart(attachment, softTokens) {
 
 const RATE = 16000;  // what the model hears
 
-function wavFile(samples) {
-  const bytes = new DataView(new ArrayBuffer(44 + samples.length * 2));
+// pieces: Float32Arrays, one behind the other.
+function wavFile(pieces) {
+  const count = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const bytes = new DataView(new ArrayBuffer(44 + count * 2));
   const text = (at, word) => [...word].forEach((c, i) => bytes.setUint8(at + i, c.charCodeAt(0)));
   text(0, "RIFF");
-  bytes.setUint32(4, 36 + samples.length * 2, true);
+  bytes.setUint32(4, 36 + count * 2, true);
   text(8, "WAVEfmt ");
   bytes.setUint32(16, 16, true);
   bytes.setUint16(20, 1, true);   // PCM
@@ -36,25 +38,39 @@ function wavFile(samples) {
   bytes.setUint16(32, 2, true);
   bytes.setUint16(34, 16, true);
   text(36, "data");
-  bytes.setUint32(40, samples.length * 2, true);
-  samples.forEach((sample, i) => bytes.setInt16(44 + i * 2, Math.max(-1, Math.min(1, sample)) * 32767, true));
+  bytes.setUint32(40, count * 2, true);
+  let at = 44;
+  for (const piece of pieces) {
+    for (const sample of piece) {
+      bytes.setInt16(at, Math.max(-1, Math.min(1, sample)) * 32767, true);
+      at += 2;
+    }
+  }
   return new File([bytes.buffer], "recording.wav", {type: "audio/wav"});
 }
 
-// Records until stop() is called, which gives a WAV file.
+// Records until stop() is called, which gives a WAV file; null where nothing has come yet.
 export async function startRecording() {
+  if (!navigator.mediaDevices) throw new Error("browsers give it to pages over HTTPS or from this machine only.");
   const stream = await navigator.mediaDevices.getUserMedia({audio: {channelCount: 1, echoCancellation: true}});
-  const context = new AudioContext({sampleRate: RATE});
-  await context.audioWorklet.addModule("/web/recorder.js");
-  const node = new AudioWorkletNode(context, "recorder");
+  const release = () => stream.getTracks().forEach((track) => track.stop());
   const pieces = [];
-  node.port.onmessage = (event) => pieces.push(event.data);
-  context.createMediaStreamSource(stream).connect(node);
+  const context = new AudioContext({sampleRate: RATE});
+  try {
+    await context.audioWorklet.addModule("/web/recorder.js");
+    const node = new AudioWorkletNode(context, "recorder");
+    node.port.onmessage = (event) => pieces.push(event.data);
+    context.createMediaStreamSource(stream).connect(node);
+    await context.resume();
+  } catch (error) {
+    release();
+    throw error;
+  }
   return {
     async stop() {
-      stream.getTracks().forEach((track) => track.stop());
+      release();
       await context.close();
-      return wavFile(pieces.flatMap((piece) => [...piece]));
+      return pieces.length ? wavFile(pieces) : null;
     },
   };
 }

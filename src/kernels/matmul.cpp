@@ -10,9 +10,17 @@ namespace carat {
 namespace {
 
 // Columns unpacked at a time: a panel of codes (32 KiB) stays in the first-level cache while every row of activations
-// passes over it, a panel of floats (32 KiB) as well.
+// passes over it, and so does a panel of pairs, or one of floats that few rows meet.
 constexpr std::size_t kColsI8 = 2048;
+constexpr std::size_t kColsPairs = 512;
+constexpr std::size_t kColsFewF32 = 512;
+
+// Many rows of activations are more than the second-level cache holds, and would come past once for every sixteen rows
+// of weights. Where there are enough of these for all workers, panels of floats are as wide as four (192 KiB), and
+// activations meet them in blocks, each of which comes past once for all four.
+constexpr std::size_t kMostPanels = 4;
 constexpr std::size_t kColsF32 = kMaxUnpackCols;
+constexpr std::size_t kRowBlock = 48;  // a multiple of what kernels take at a time
 
 }  // namespace
 
@@ -24,13 +32,13 @@ Matmul::Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType acti
       workspaces_(pool.threads()),
       shares_(pool.threads()) {
   for (Workspace& w : workspaces_) {
-    reserve(w.panel_f32, kColsF32 * kPanelRows);
+    reserve(w.panel_f32, kMostPanels * kColsF32 * kPanelRows);
     reserve(w.codes, kColsI8 * kPanelRows);
     reserve(w.scales, kColsI8 / kActivationHalf * kPanelRows);
     reserve(w.minimums, kColsI8 / kActivationHalf * kPanelRows);
     if (is_by_pairs_) {
-      reserve(w.high, kColsF32 * kPairRows);
-      reserve(w.low, kColsF32 * kPairRows);
+      reserve(w.high, kColsPairs * kPairRows);
+      reserve(w.low, kColsPairs * kPairRows);
     }
   }
 }
@@ -38,6 +46,14 @@ Matmul::Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType acti
 bool Matmul::meets_codes(const WeightMatrix& weight) const {
   return activations_ == ActivationType::kI8 && panel_format(weight.dtype).max_code != 0 &&
          kernels_.unpack_i8[static_cast<std::size_t>(weight.dtype)] != nullptr;
+}
+
+std::size_t Matmul::panel_rows(const Product& product) const {
+  if (meets_codes(product.weight)) return kPanelRows;
+  if (meets_pairs(product.weight)) return kPairRows;
+  if (product.out.rows() < kRowBlock) return kPanelRows;
+  const std::size_t tasks = 4 * pool_.threads();  // several a worker, so that none waits long for the last
+  return kPanelRows * std::clamp<std::size_t>(product.weight.rows / kPanelRows / tasks, 1, kMostPanels);
 }
 
 void Matmul::operator()(MatView<const float> x, std::span<const Product> products) {
@@ -51,7 +67,7 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
     needs_pairs = needs_pairs || meets_pairs(product.weight);
     if (observer_) observer_(product.weight, x.row_range(product.first_row, product.out.rows()));
     // Only the last panel of a matrix can lack rows.
-    const std::size_t rows = panel_rows(product.weight);
+    const std::size_t rows = panel_rows(product);
     if (product.weight.rows % rows != 0) {
       for (Workspace& w : workspaces_) reserve(w.last_panel, product.out.rows() * rows);
     }
@@ -108,7 +124,7 @@ void Matmul::plan(std::span<const Product> products) {
   first_panels_.clear();
   for (const Product& product : products) {
     first_panels_.push_back(panels);
-    const std::size_t rows = panel_rows(product.weight);
+    const std::size_t rows = panel_rows(product);
     if (product.out.rows() != 0) panels += (product.weight.rows + rows - 1) / rows;
   }
   shares_.deal(panels);
@@ -118,13 +134,13 @@ void Matmul::multiply_panel(MatView<const float> x, const Product& product, std:
                             Workspace& workspace) const {
   const WeightMatrix& weight = product.weight;
   const std::size_t tokens = product.out.rows();
-  const std::size_t most_rows = panel_rows(weight);
+  const std::size_t most_rows = panel_rows(product);
   const std::size_t first_row = panel * most_rows;
   const std::size_t rows = std::min(most_rows, weight.rows - first_row);
   const WeightRows source{weight.row(first_row), weight.row_bytes, rows};
 
-  // Sums grow in the output itself, or beside it where a whole panel's would run past the output's end.
-  const bool is_whole = rows == most_rows;
+  // Sums grow in the output itself, or beside it where those of the kernel's last rows would run past the output's end.
+  const bool is_whole = rows % (meets_pairs(weight) ? kPairRows : kPanelRows) == 0;
   const MatView<float> acc = is_whole ? product.out.col_range(first_row, rows)
                                       : MatView<float>(workspace.last_panel.data(), tokens, most_rows);
   for (std::size_t t = 0; t < tokens; ++t) std::ranges::fill(acc.row(t), 0.0F);
@@ -169,11 +185,21 @@ void Matmul::multiply_floats(MatView<const float> x, const Product& product, con
     kernels_.gemv_f32[type](source, weight.cols, input, acc.data());
     return;
   }
-  float* floats = workspace.panel_f32.data();
-  for (std::size_t col = 0; col < weight.cols; col += kColsF32) {
-    const std::size_t cols = std::min(kColsF32, weight.cols - col);
-    unpack_panel(kernels_, weight.dtype, source, col, cols, floats, kPanelRows);
-    kernels_.panel_gemm_f32(floats, kPanelRows, cols, input + col, x.stride(), acc.rows(), acc.data(), acc.stride());
+  const std::size_t step = acc.rows() < kRowBlock ? kColsFewF32 : kColsF32;
+  const auto floats = [&](std::size_t row) { return workspace.panel_f32.data() + row * step; };
+  for (std::size_t col = 0; col < weight.cols; col += step) {
+    const std::size_t cols = std::min(step, weight.cols - col);
+    for (std::size_t row = 0; row < source.rows; row += kPanelRows) {
+      const WeightRows rows{source.first + row * source.row_bytes, source.row_bytes,
+                            std::min(kPanelRows, source.rows - row)};
+      unpack_panel(kernels_, weight.dtype, rows, col, cols, floats(row), kPanelRows);
+    }
+    for (std::size_t t = 0; t < acc.rows(); t += kRowBlock) {
+      for (std::size_t row = 0; row < source.rows; row += kPanelRows) {
+        kernels_.panel_gemm_f32(floats(row), kPanelRows, cols, input + t * x.stride() + col, x.stride(),
+                                std::min(kRowBlock, acc.rows() - t), acc.row(t).data() + row, acc.stride());
+      }
+    }
   }
 }
 
@@ -184,8 +210,8 @@ void Matmul::multiply_pairs(const Product& product, const WeightRows& source, Wo
   const PanelPairs pairs{workspace.high.data(), weight.dtype == DType::kBF16 ? nullptr : workspace.low.data()};
   const std::size_t at = product.first_row * x_pairs_.stride;
   float* floats = workspace.panel_f32.data();
-  for (std::size_t col = 0; col < weight.cols; col += kColsF32) {
-    const std::size_t cols = std::min(kColsF32, weight.cols - col);
+  for (std::size_t col = 0; col < weight.cols; col += kColsPairs) {
+    const std::size_t cols = std::min(kColsPairs, weight.cols - col);
     const std::size_t padded = (cols + kPairCols - 1) / kPairCols * kPairCols;
     for (std::size_t half = 0; half < 2; ++half) {
       const std::size_t first = half * kPanelRows;

@@ -35,7 +35,7 @@ struct Product {
 // Is shown every product's weights and input, [rows, weight.cols], before it is computed.
 using MatmulObserver = std::function<void(const WeightMatrix& weight, MatView<const float> x)>;
 
-// Works on panels of 16 weight rows: a worker unpacks some columns of a panel into its own cache, multiplies all rows
+// Works on panels of weight rows: a worker unpacks some columns of a panel into its own cache, multiplies all rows
 // of activations with them and goes on; one or a few rows of activations meet the weights in registers, as they are
 // read. Weights are read once however many rows there are, and never copied. Each output is the sum over columns in
 // ascending order (kernel_table.h): it does not depend on the other rows in the batch, nor on the number of threads,
@@ -62,18 +62,19 @@ class Matmul {
  private:
   // What a worker unpacks into.
   struct Workspace {
-    AlignedBuffer<float> panel_f32;     // [kColsF32][16]
+    AlignedBuffer<float> panel_f32;     // [kMostPanels][kColsF32][16]
     AlignedBuffer<std::uint8_t> codes;  // [kColsI8 / 4][16][4]
     AlignedBuffer<float> scales;        // [kColsI8 / 16][16]
     AlignedBuffer<float> minimums;      // the same
-    AlignedBuffer<float> last_panel;    // [rows][16 or 32]: outputs of a panel that lacks rows
-    AlignedBuffer<std::uint16_t> high;  // [2][kColsF32 / 2][16][2]
+    AlignedBuffer<float> last_panel;    // [rows][panel_rows]: outputs of a panel that lacks rows
+    AlignedBuffer<std::uint16_t> high;  // [2][kColsPairs / 2][16][2]
     AlignedBuffer<std::uint16_t> low;   // the same
   };
 
   bool meets_codes(const WeightMatrix& weight) const;
   bool meets_pairs(const WeightMatrix& weight) const { return is_by_pairs_ && !meets_codes(weight); }
-  std::size_t panel_rows(const WeightMatrix& weight) const { return meets_pairs(weight) ? kPairRows : kPanelRows; }
+  // Weight rows unpacked together: as many as kernels take, or a multiple of that.
+  std::size_t panel_rows(const Product& product) const;
   void quantize(MatView<const float> x);
   void split(MatView<const float> x);
   ActivationsI8 codes_from(std::size_t row, std::size_t col) const;

@@ -95,6 +95,33 @@ TEST(Matmul, EqualsThePlainSumForAllTypesAndOddShapes) {
   }
 }
 
+// Many rows meet wider panels of floats, block by block; each as if it were alone.
+TEST(Matmul, ManyRowsMeetWiderPanels) {
+  std::mt19937 random(11);
+  constexpr std::size_t kTokens = 101;
+  constexpr std::size_t kCols = 1024;  // more than is unpacked at a time
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kQ4_K}) {
+    for (const std::size_t rows : {64U, 150U, 300U}) {
+      const TestWeight weight(dtype, rows, kCols, random);
+      const std::vector<float> x = random_floats(kTokens * kCols, random);
+      ThreadPool one(1);
+      Matmul alone(select_kernels(), one, ActivationType::kF32);
+      std::vector<float> expected(kTokens * rows);
+      for (std::size_t t = 0; t < kTokens; ++t) {
+        alone({x.data() + t * kCols, 1, kCols}, weight.view, {expected.data() + t * rows, 1, rows});
+      }
+      for (const std::size_t threads : {1U, 3U}) {
+        SCOPED_TRACE(str(dtype_info(dtype).name, ", ", rows, " weight rows, threads ", threads));
+        ThreadPool pool(threads);
+        Matmul together(select_kernels(), pool, ActivationType::kF32);
+        std::vector<float> actual(kTokens * rows);
+        together({x.data(), kTokens, kCols}, weight.view, {actual.data(), kTokens, rows});
+        ASSERT_EQ(actual, expected);
+      }
+    }
+  }
+}
+
 TEST(Matmul, ARowDependsNeitherOnItsBatchNorOnThreadsNorOnTheInstructionSet) {
   std::mt19937 random(6);
   constexpr std::size_t kTokens = 37;

@@ -13,6 +13,6 @@ void unpack_panel(const KernelTable& kernels, DType dtype, const WeightRows& row
                   std::size_t cols, float* panel, std::size_t panel_stride);
 
 // The longest stretch of columns unpack_panel decodes at once; a multiple of every block length.
-inline constexpr std::size_t kMaxUnpackCols = 512;
+inline constexpr std::size_t kMaxUnpackCols = 768;
 
 }  // namespace carat

@@ -71,6 +71,12 @@ TEST_P(Kernel, Scale) {
   compare(table(), [](const KernelTable& k, const float*, std::size_t n, float* y) { k.scale(0.3F, n, y); });
 }
 
+TEST_P(Kernel, Clamp) {
+  compare(table(),
+          [](const KernelTable& k, const float* x, std::size_t n, float* y) { k.clamp(-0.5F, 1.25F, x, n, y); });
+  compare(table(), [](const KernelTable& k, const float*, std::size_t n, float* y) { k.clamp(-2, 0, y, n, y); });
+}
+
 TEST_P(Kernel, ScaleAdd) {
   compare(table(), [](const KernelTable& k, const float* x, std::size_t n, float* y) { k.scale_add(-1.7F, x, n, y); });
 }

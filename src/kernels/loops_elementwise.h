@@ -41,6 +41,11 @@ void scale(float factor, std::size_t n, float* x) {
 }
 
 template <typename S>
+void clamp(float low, float high, const float* x, std::size_t n, float* out) {
+  map<S>(x, n, out, [low, high](typename S::F32 a) { return clamp<S>(a, low, high); });
+}
+
+template <typename S>
 void scale_add(float factor, const float* x, std::size_t n, float* y) {
   const auto f = S::set1(factor);
   map<S>(x, y, n, y, [f](typename S::F32 a, typename S::F32 b) { return S::fma(f, a, b); });

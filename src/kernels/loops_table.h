@@ -26,6 +26,7 @@ consteval KernelTable make_table(const char* name, std::uint32_t needs) {
   table.add = add<S>;
   table.mul = mul<S>;
   table.scale = scale<S>;
+  table.clamp = clamp<S>;
   table.scale_add = scale_add<S>;
   table.gelu_mul = gelu_mul<S>;
   table.sigmoid_mul = sigmoid_mul<S>;

@@ -172,14 +172,18 @@ void scale(float factor, std::size_t n, float* x) {
   for (std::size_t i = 0; i < n; ++i) x[i] *= factor;
 }
 
-void scale_add(float factor, const float* x, std::size_t n, float* y) {
-  for (std::size_t i = 0; i < n; ++i) y[i] = std::fma(factor, x[i], y[i]);
-}
-
 // NaN stays NaN.
 float clamp(float x, float low, float high) {
   x = x < low ? low : x;
   return x > high ? high : x;
+}
+
+void clamp(float low, float high, const float* x, std::size_t n, float* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = clamp(x[i], low, high);
+}
+
+void scale_add(float factor, const float* x, std::size_t n, float* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = std::fma(factor, x[i], y[i]);
 }
 
 // 2^n for -127 < n < 128.
@@ -377,7 +381,8 @@ constexpr KernelTable make_table() {
                     .to_bf16 = to_bf16,
                     .from_f16 = from_f16,
                     .from_bf16 = from_bf16,
-                    .from_q8_0 = from_q8_0};
+                    .from_q8_0 = from_q8_0,
+                    .clamp = clamp};
   table.unpack_f32[static_cast<std::size_t>(DType::kF32)] = unpack_plain<float>;
   table.unpack_f32[static_cast<std::size_t>(DType::kF16)] = unpack_plain<F16>;
   table.unpack_f32[static_cast<std::size_t>(DType::kBF16)] = unpack_plain<BF16>;

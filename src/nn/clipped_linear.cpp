@@ -1,26 +1,28 @@
 #include "nn/clipped_linear.h"
 
-#include <algorithm>
-
 namespace carat {
 namespace {
 
-void clamp_row(ClipRange range, std::span<const float> x, std::span<float> out) {
-  for (std::size_t i = 0; i < x.size(); ++i) out[i] = std::min(std::max(x[i], range.min), range.max);
+// out = min(max(x, range.min), range.max). x, out: [rows, n]; out may be x.
+void clamp_rows(const Compute& compute, ClipRange range, MatView<const float> x, MatView<float> out) {
+  for_rows(compute, x.rows(), [&](std::size_t row) {
+    compute.kernels.clamp(range.min, range.max, x.row(row).data(), x.cols(), out.row(row).data());
+  });
 }
 
 }  // namespace
 
 void clamp(const Compute& compute, ClipRange range, MatView<float> x) {
   if (range.is_open()) return;
-  for_rows(compute, x.rows(), [&](std::size_t row) { clamp_row(range, x.row(row), x.row(row)); });
+  clamp_rows(compute, range, x, x);
 }
 
 void clamped_norm(const Compute& compute, ClipRange range, MatView<const float> x, std::span<const float> weight,
                   float eps, MatView<float> out) {
   for_rows(compute, x.rows(), [&](std::size_t row) {
-    clamp_row(range, x.row(row), out.row(row));
-    compute.kernels.rms_norm(out.row(row).data(), weight.data(), eps, x.cols(), out.row(row).data());
+    float* to = out.row(row).data();
+    compute.kernels.clamp(range.min, range.max, x.row(row).data(), x.cols(), to);
+    compute.kernels.rms_norm(to, weight.data(), eps, x.cols(), to);
   });
 }
 
@@ -29,7 +31,7 @@ void clipped_linear(const Compute& compute, const ClippedLinearWeights& weights,
   if (weights.input.is_open()) {
     compute.matmul(x, weights.weight, out);
   } else {
-    for_rows(compute, x.rows(), [&](std::size_t row) { clamp_row(weights.input, x.row(row), clipped.row(row)); });
+    clamp_rows(compute, weights.input, x, clipped);
     compute.matmul(clipped, weights.weight, out);
   }
   clamp(compute, weights.output, out);

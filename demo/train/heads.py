@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from generators.drawings import COLOURS, SHAPES
+from generators.drawings import COLOURS, SHAPES, SIDE
 
 TOKEN_SIDE = 48  # pixels of a soft token
 SLOTS = 4  # letters side by side in one soft token
@@ -28,8 +28,8 @@ class Heads(nn.Module):
         soft = model.model.get_image_features(inputs["pixel_values"], inputs["image_position_ids"],
                                               return_dict=True).pooler_output
         soft = torch.stack(list(soft))  # [batch, soft tokens, hidden]
-        if kind in ("drawings", "crowds"):
-            wanted = torch.stack([things_of(e["sample"].tags, soft.shape[1]) for e in examples]).to(soft.device)
+        if kind in ("drawings", "large drawings", "crowds"):
+            wanted = torch.stack([things_of(e["sample"], soft.shape[1]) for e in examples]).to(soft.device)
             return balanced(self.thing(soft), wanted)
         wanted = torch.stack([letters_of(e["sample"], soft.shape[1]) for e in examples]).to(soft.device)
         logits = self.letter(soft).unflatten(-1, (SLOTS, 1 + len(LETTERS)))
@@ -54,12 +54,13 @@ def balanced(logits, wanted):
     return each[full].mean() + each[~full].mean() if full.any() else each.mean()
 
 
-def things_of(tags: dict, soft_tokens: int) -> torch.Tensor:
+def things_of(sample, soft_tokens: int) -> torch.Tensor:
     """[soft tokens]: the thing whose middle lies in each."""
     across = round(soft_tokens**0.5)
+    side = SIDE / across  # of a soft token in the drawing's own pixels
     out = torch.zeros(soft_tokens, dtype=torch.long)
-    for (shape, colour, _), (x, y, _) in zip(tags["things"], tags["places"]):
-        at = int(y // TOKEN_SIDE) * across + int(x // TOKEN_SIDE)
+    for (shape, colour, _), (x, y, _) in zip(sample.tags["things"], sample.tags["places"]):
+        at = int(y // side) * across + int(x // side)
         out[at] = 1 + SHAPES.index(shape) * len(COLOURS) + list(COLOURS).index(colour)
     return out
 

@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 
 import features
 from generators import arithmetic, drawings, reading, spoken, talk, tools
+from generators.sample import Sample, ask
 from prompts import render
 
 TOKENIZER = Path(__file__).parent / "tokenizer.json"
@@ -15,9 +16,11 @@ TEXT = {"arithmetic": (arithmetic, 8), "talk": (talk, 3), "tools": (tools, 4)}
 
 # Pictures: those with questions, and crowded ones for the small heads of the media stage alone.
 PICTURES = {
-    "drawings": drawings.make,
+    "drawings": lambda rng, held_out: drawings.make(rng, held_out, 1 if held_out else 3),
+    "large drawings": lambda rng, held_out: drawings.make(rng, held_out, 1 if held_out else 3, budget=280),
     "reading": lambda rng, held_out: reading.make(rng, held_out, rng.choices(("large", "small at 70"), (6, 1))[0]),
     "small print": lambda rng, held_out: reading.make(rng, held_out, "small at 280"),
+    "lines": lambda rng, _: reading.make_lines(rng),
     "crowds": lambda rng, _: drawings.make_crowd(rng),
     "pages": lambda rng, _: reading.make_page(rng),
 }
@@ -36,6 +39,18 @@ def encode(sample, tokens: Tokenizer, soft: int = 0) -> tuple:
             tokens.encode(sample.answer, add_special_tokens=False).ids)
 
 
+def encode_more(sample, tokens: Tokenizer) -> tuple:
+    """Further turns of a talk: (ids, which of them are the model's)."""
+    ids, learnt = [], []
+    for question, answer in sample.more:
+        asked = "\n" + render(Sample("", ask(question), "")).removeprefix("<bos>")
+        for text, is_answer in ((asked, False), (answer, True)):
+            more = tokens.encode(text, add_special_tokens=False).ids
+            ids += more
+            learnt += [is_answer] * len(more)
+    return ids, learnt
+
+
 def make_example(kind: str, rng, tokens, held_out: bool) -> dict:
     if kind == "text":
         generator = rng.choices([g for g, _ in TEXT.values()], [share for _, share in TEXT.values()])[0]
@@ -49,7 +64,9 @@ def make_example(kind: str, rng, tokens, held_out: bool) -> dict:
         medium = features.picture(image, sample.budget)
         soft = medium[2]
     prompt, answer = encode(sample, tokens, soft) if sample.messages else ([0] * soft, [])
-    return {"kind": kind, "sample": sample, "prompt": prompt, "answer": answer, "medium": medium}
+    more, learnt = encode_more(sample, tokens)
+    return {"kind": kind, "sample": sample, "prompt": prompt, "answer": answer + more,
+            "learnt": [True] * len(answer) + learnt, "medium": medium}
 
 
 def load_or_make(folder: Path, kind: str, count: int, seed: int, held_out: bool = False) -> list:

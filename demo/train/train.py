@@ -1,11 +1,12 @@
 """Trains the demo model, and goes on where an earlier run stopped.
 
-    python train.py --work FOLDER [--stage text|media|all] [--minutes N] [--threads N] [--device cpu|cuda]
+    python train.py --work FOLDER [--stage text|media|bind|all] [--minutes N] [--threads N] [--device cpu|cuda]
 
 FOLDER keeps the pools of examples and a checkpoint for each stage, text.pt, media.pt and all.pt. Stages: text (the
-text model without media), media (the towers, with small heads that are told what every soft token shows or says), all
-(everything together, beginning with the text model of text.pt and the towers of media.pt). The first two share no
-weights: they may run side by side. Without checkpoints, a stage goes on from start.safetensors, where earlier training
+text model without media), media (the towers, with small heads that are told what every soft token shows or says), bind
+(the text model learns to use what the finished towers tell; their soft tokens are computed once, so that its steps are
+as fast as those of text), all (everything together). bind begins with the text model of text.pt and the towers of
+media.pt, all with bind.pt. The first two share no weights: they may run side by side. Without checkpoints, a stage goes on from start.safetensors, where earlier training
 has ended; --afresh begins with random weights instead.
 """
 import argparse
@@ -14,6 +15,7 @@ import random
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -25,13 +27,15 @@ import model as models
 import pools
 from muon import Muon
 
-POOL_SIZES = {"text": 40_000, "drawings": 4_000, "reading": 3_000, "small print": 1_600, "spoken": 4_000, "crowds": 4_000,
-              "pages": 4_000}
-BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "reading": 1_600, "small print": 1_600, "spoken": 2_000,
-                "crowds": 1_024, "pages": 1_024}  # of the decoder, padding included
+POOL_SIZES = {"text": 40_000, "drawings": 6_000, "large drawings": 1_200, "reading": 6_000, "lines": 6_000,
+              "small print": 1_600, "spoken": 4_000, "crowds": 4_000, "pages": 4_000}
+BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "large drawings": 1_600, "reading": 1_600, "lines": 1_600,
+                "small print": 1_600, "spoken": 2_000, "crowds": 1_024, "pages": 1_024}  # of the decoder, padding included
 START = Path(__file__).parent / "start.safetensors"
 SHARES = {"text": {"text": 1}, "media": {"crowds": 1, "pages": 4, "spoken": 1},
-          "all": {"text": 2, "drawings": 2, "reading": 3, "small print": 2, "spoken": 2}}
+          "bind": {"text": 3, "drawings": 2, "large drawings": 1, "reading": 2, "lines": 2, "small print": 2, "spoken": 2},
+          "all": {"text": 2, "drawings": 2, "large drawings": 1, "reading": 2, "lines": 1, "small print": 2, "spoken": 2}}
+PICTURES_AT_ONCE = 8  # when soft tokens are computed ahead
 PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
 MUON_FACTOR = 2.5  # Muon's rate is that many times AdamW's
 
@@ -59,18 +63,24 @@ def stack(examples: list) -> tuple:
     ids = torch.zeros(len(examples), length, dtype=torch.long)
     labels = torch.full((len(examples), length), -100)
     for i, e in enumerate(examples):
-        row = torch.tensor(e["prompt"] + e["answer"])
+        row, first = torch.tensor(e["prompt"] + e["answer"]), len(e["prompt"])
         ids[i, : len(row)] = row
-        labels[i, len(e["prompt"]) : len(row)] = row[len(e["prompt"]) :]
-    inputs = {"input_ids": ids, **media_of(examples)}
-    return inputs, labels
+        labels[i, first : len(row)] = torch.where(torch.tensor(e["learnt"], dtype=torch.bool), row[first:], -100)
+    return ids, labels
 
 
 def media_of(examples: list) -> dict:
     media = [e["medium"] for e in examples]
     if media[0] is None:
         return {}
-    return features.stack_sounds(media) if examples[0]["kind"] == "spoken" else features.stack_pictures(media)
+    if "soft" in examples[0]:  # the towers need not look again: whatever stands here is not read
+        names = ("input_features", "input_features_mask") if is_spoken(examples) else ("pixel_values",)
+        return dict.fromkeys(names, torch.empty(0))
+    return features.stack_sounds(media) if is_spoken(examples) else features.stack_pictures(media)
+
+
+def is_spoken(examples: list) -> bool:
+    return examples[0]["kind"] == "spoken"
 
 
 def answer_loss(model, inputs: dict, labels: torch.Tensor) -> torch.Tensor:
@@ -91,6 +101,14 @@ def is_table(parameter: str) -> bool:
     return "embed_tokens" in parameter or "position_embedding" in parameter
 
 
+def compile_parts(model) -> None:
+    """A compiled step takes less than half of the time: most of a small model's lies between the matrix products.
+    Lengths stay free, so that each part is compiled once; that takes minutes, the next run finds it in the cache. The
+    audio tower would be compiled anew for every length."""
+    for part in (model.language_model, model.vision_tower):
+        part.forward = torch.compile(part.forward, dynamic=True)
+
+
 class OncePerStep:
     """Lets the towers see the media of a step once, though the text model and the heads both ask for what they saw."""
 
@@ -106,8 +124,33 @@ class OncePerStep:
             return self._seen[name]
         return remembered
 
-    def forget(self):
+    def look(self, examples: list) -> None:
+        """For a new step: what the towers said of its examples before, if they were asked."""
         self._seen.clear()
+        if "soft" not in examples[0]:
+            return
+        soft = [e["soft"].float() for e in examples]  # [soft tokens, hidden] each
+        if is_spoken(examples):
+            heard = torch.cat(soft)[None]
+            self._seen["get_audio_features"] = SimpleNamespace(pooler_output=heard,
+                                                               attention_mask=torch.ones(heard.shape[:2], dtype=torch.bool))
+        else:
+            self._seen["get_image_features"] = SimpleNamespace(pooler_output=soft)
+
+
+@torch.no_grad()
+def compute_soft_tokens(model, examples: list) -> None:
+    """Leaves with each example of one kind what the towers say of its medium: "soft", [soft tokens, hidden]."""
+    for first in range(0, len(examples), PICTURES_AT_ONCE):
+        some = examples[first : first + PICTURES_AT_ONCE]
+        media = media_of(some)
+        if is_spoken(some):
+            out = model.model.get_audio_features(**media, return_dict=True)
+            soft = [row[valid] for row, valid in zip(out.pooler_output, out.attention_mask)]
+        else:
+            soft = model.model.get_image_features(**media, return_dict=True).pooler_output
+        for example, tokens in zip(some, soft):
+            example["soft"] = tokens.half().clone()
 
 
 class Run:
@@ -118,6 +161,7 @@ class Run:
         vocab = json.loads(pools.TOKENIZER.read_text())["model"]["vocab"]
         torch.manual_seed(1)
         self.model = models.without_clipping(models.create(vocab)).to(device)
+        compile_parts(self.model.model)
         self.towers = OncePerStep(self.model.model)
         self.heads = heads.Heads(self.model.config).to(device)
         self.optimizers = self.make_optimizers()
@@ -131,8 +175,8 @@ class Run:
             return
         if START.exists() and not afresh:
             self.go_on_from(load_file(START, device=str(device)))
-        if stage == "all":
-            self.join(work)
+        if stage in ("bind", "all"):
+            self.join(work, ("text", "media") if stage == "bind" else ("bind",))
 
     def go_on_from(self, kept: dict):
         """kept: what export.py --start has written."""
@@ -141,15 +185,16 @@ class Run:
         of_model = {name: value for name, value in kept.items() if not name.startswith("heads.")}
         self.model.load_state_dict(of_model, strict=False)  # without what is tied, and the bounds of clipped linears
 
-    def join(self, work: Path):
-        """Takes over what the first two stages have made, as far as they were run."""
-        for stage in ("text", "media"):
+    def join(self, work: Path, stages: tuple):
+        """Takes over what earlier stages have made, as far as they were run."""
+        for stage in stages:
             if not (work / f"{stage}.pt").exists():
                 continue
             state = torch.load(work / f"{stage}.pt", map_location=self.device, weights_only=True)
-            of_stage = {name: value for name, value in state["model"].items() if is_tower(name) == (stage == "media")}
+            of_stage = {name: value for name, value in state["model"].items()
+                        if stage == "bind" or is_tower(name) == (stage == "media")}
             self.model.load_state_dict(of_stage, strict=False)
-            if stage == "media":
+            if stage != "text":
                 self.heads.load_state_dict(state["heads"])
 
     def make_optimizers(self) -> tuple:
@@ -184,8 +229,11 @@ def train(arguments):
     run = Run(work, stage, arguments.device, arguments.afresh)
     shares = SHARES[stage]
     rng = random.Random(f"{stage} {run.step}")
-    streams = {kind: batches(pools.load_or_make(work, kind, POOL_SIZES[kind], 1), rng, BATCH_TOKENS[kind])
-               for kind in shares}
+    examples_of = {kind: pools.load_or_make(work, kind, POOL_SIZES[kind], 1) for kind in shares}
+    if stage == "bind":
+        for kind in set(shares) - {"text"}:
+            compute_soft_tokens(run.model, examples_of[kind])
+    streams = {kind: batches(examples, rng, BATCH_TOKENS[kind]) for kind, examples in examples_of.items()}
     begin = last_save = time.monotonic()
     losses, first = {}, run.step
     stops = []
@@ -200,16 +248,16 @@ def train(arguments):
                 group["lr"] = rate(step - first, progress) * arguments.rate * factor
         kind = rng.choices(list(shares), list(shares.values()))[0]
         examples = next(streams[kind])
-        inputs, labels = stack(examples)
-        inputs = {key: value.to(run.device) for key, value in inputs.items()}
+        ids, labels = stack(examples)
+        inputs = {key: value.to(run.device) for key, value in {"input_ids": ids, **media_of(examples)}.items()}
         for parameter in run.parameters():
             parameter.grad = None
-        run.towers.forget()
+        run.towers.look(examples)
         loss = torch.zeros((), device=run.device)
         if stage != "media":
             loss = loss + answer_loss(run.model, inputs, labels.to(run.device))
             losses.setdefault(kind, []).append(loss.item())
-        if stage != "text" and kind != "text":
+        if stage in ("media", "all") and kind != "text":
             told = run.heads.loss(run.model, inputs, examples)
             losses.setdefault(f"{kind} head", []).append(told.item())
             loss = loss + told * (1.0 if stage == "media" else 0.3)

@@ -110,17 +110,21 @@ def question_about(rng: random.Random, things: list) -> tuple:
     return "places", rng.choice(RELATION).format(a=a[0], b=b[0]), side
 
 
-def make(rng, held_out: bool):
-    """(sample without its picture, picture, places of its things)."""
+def make(rng, held_out: bool, questions: int = 1, budget: int = 70):
+    """(sample without its picture, picture). Further questions about the same picture come in turns of their own.
+
+    A budget of 280 enlarges the picture to twice its sides.
+    """
     def draw_scene(rng):
         things = scene(rng, rng.choice((1, 2, 2, 3, 3, 4)))
         return "scene " + repr(things), things
 
     things = pick_case(rng, held_out, draw_scene)
     image, places = draw(rng, things)
-    ability, question, answer = question_about(rng, things)
+    (ability, question, answer), *more = [question_about(rng, things) for _ in range(questions)]
     messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
-    return Sample(ability, messages, answer + TURN_END, budget=70, tags={"things": things, "places": places}), image
+    return Sample(ability, messages, answer + TURN_END, budget=budget, tags={"things": things, "places": places},
+                  more=[(question, answer + TURN_END) for _, question, answer in more]), image
 
 
 def make_crowd(rng):

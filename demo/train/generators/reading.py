@@ -83,6 +83,29 @@ def make(rng, held_out: bool, kind: str | None = None):
                   tags={"text": text, "letters": letters}), image
 
 
+def make_lines(rng):
+    """(sample, picture): two to four numbers or words below each other, to be read in order. Training alone asks this:
+    one picture tells more letters."""
+    light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
+    image = Image.new("RGB", (SMALL_SIDE, SMALL_SIDE), (light,) * 3)
+    pen = ImageDraw.Draw(image)
+    lines, letters = [], []
+    count = rng.randrange(2, 5)
+    height = SMALL_SIDE // count
+    for row in range(count):
+        size, text = rng.choice((*SMALL_PRINT, *LARGE_PRINT)), pick_case(rng, False, draw_text)
+        face = font(rng.choice(FONTS), size)
+        x = rng.uniform(8, SMALL_SIDE - face.getlength(text) - 8)
+        y = on_grid(row * height + rng.uniform(LINE_GRID, max(LINE_GRID, height - size * 1.3 - LINE_GRID)))
+        pen.text((x, y), text, font=face, fill=(dark,) * 3)
+        edges = [x + face.getlength(text[:i]) for i in range(len(text) + 1)]
+        letters += [((a + b) / 2, y + size * 0.6) for a, b in zip(edges, edges[1:])]
+        lines.append(text)
+    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": rng.choice(QUESTIONS)}]}]
+    return Sample("lines", messages, "\n".join(lines) + TURN_END, budget=70,
+                  tags={"text": "".join(lines), "letters": letters}), image
+
+
 def make_page(rng):
     """A page full of lines, with no question: for the heads of the towers, which learn from every letter.
 

@@ -19,6 +19,7 @@ class Sample:
     image: Path | None = None
     sound: Path | None = None
     expected: str = ""  # the part of the answer that counts, where not all of it does
+    more: list = field(default_factory=list)  # further turns of the same talk: [(question, answer)]
     tags: dict = field(default_factory=dict)  # what the small heads of pre-training are told
 
 

@@ -2,12 +2,17 @@
 
     python train.py --work FOLDER [--stage text|media|bind|all] [--minutes N] [--threads N] [--device cpu|cuda]
 
-FOLDER keeps the pools of examples and a checkpoint for each stage, text.pt, media.pt and all.pt. Stages: text (the
-text model without media), media (the towers, with small heads that are told what every soft token shows or says), bind
-(the text model learns to use what the finished towers tell; their soft tokens are computed once, so that its steps are
-as fast as those of text), all (everything together). bind begins with the text model of text.pt and the towers of
-media.pt, all with bind.pt. The first two share no weights: they may run side by side. Without checkpoints, a stage goes on from start.safetensors, where earlier training
-has ended; --afresh begins with random weights instead.
+FOLDER keeps the pools of examples and a checkpoint for each stage: text.pt, media.pt, bind.pt and all.pt. Stages:
+
+- text: the text model without media.
+- media: the towers, with small heads that are told what every soft token shows or says. It shares no weights with text:
+  the two may run side by side.
+- bind: the text model of text.pt learns to use what the finished towers of media.pt tell. Their soft tokens are computed
+  once and kept, so that its steps become as fast as those of text.
+- all: everything together, beginning with bind.pt.
+
+Without checkpoints, a stage goes on from start.safetensors, where earlier training has ended; --afresh begins with random
+weights instead.
 """
 import argparse
 import json
@@ -33,9 +38,10 @@ BATCH_TOKENS = {"text": 2_600, "drawings": 1_600, "large drawings": 1_600, "read
                 "small print": 1_600, "spoken": 2_000, "crowds": 1_024, "pages": 1_024}  # of the decoder, padding included
 START = Path(__file__).parent / "start.safetensors"
 SHARES = {"text": {"text": 1}, "media": {"crowds": 1, "pages": 4, "spoken": 1},
-          "bind": {"text": 3, "drawings": 2, "large drawings": 1, "reading": 2, "lines": 2, "small print": 2, "spoken": 2},
-          "all": {"text": 2, "drawings": 2, "large drawings": 1, "reading": 2, "lines": 1, "small print": 2, "spoken": 2}}
-PICTURES_AT_ONCE = 8  # when soft tokens are computed ahead
+          "bind": {"text": 3, "drawings": 2, "large drawings": 1, "reading": 2, "lines": 2, "small print": 2,
+                   "spoken": 2},
+          "all": {"text": 2, "drawings": 2, "large drawings": 1, "reading": 2, "lines": 1, "small print": 2,
+                  "spoken": 2}}
 PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
 MUON_FACTOR = 2.5  # Muon's rate is that many times AdamW's
 
@@ -124,16 +130,16 @@ class OncePerStep:
             return self._seen[name]
         return remembered
 
-    def look(self, examples: list) -> None:
-        """For a new step: what the towers said of its examples before, if they were asked."""
+    def forget(self):
         self._seen.clear()
-        if "soft" not in examples[0]:
-            return
+
+    def recall(self, examples: list) -> None:
+        """What the towers said of these examples in an earlier step."""
         soft = [e["soft"].float() for e in examples]  # [soft tokens, hidden] each
         if is_spoken(examples):
             heard = torch.cat(soft)[None]
-            self._seen["get_audio_features"] = SimpleNamespace(pooler_output=heard,
-                                                               attention_mask=torch.ones(heard.shape[:2], dtype=torch.bool))
+            is_valid = torch.ones(heard.shape[:2], dtype=torch.bool)
+            self._seen["get_audio_features"] = SimpleNamespace(pooler_output=heard, attention_mask=is_valid)
         else:
             self._seen["get_image_features"] = SimpleNamespace(pooler_output=soft)
 
@@ -141,16 +147,16 @@ class OncePerStep:
 @torch.no_grad()
 def compute_soft_tokens(model, examples: list) -> None:
     """Leaves with each example of one kind what the towers say of its medium: "soft", [soft tokens, hidden]."""
-    for first in range(0, len(examples), PICTURES_AT_ONCE):
-        some = examples[first : first + PICTURES_AT_ONCE]
-        media = media_of(some)
-        if is_spoken(some):
-            out = model.model.get_audio_features(**media, return_dict=True)
-            soft = [row[valid] for row, valid in zip(out.pooler_output, out.attention_mask)]
-        else:
-            soft = model.model.get_image_features(**media, return_dict=True).pooler_output
-        for example, tokens in zip(some, soft):
-            example["soft"] = tokens.half().clone()
+    if not examples:
+        return
+    media = {key: value.to(model.device) for key, value in media_of(examples).items()}
+    if is_spoken(examples):
+        out = model.model.get_audio_features(**media, return_dict=True)
+        soft = [row[valid] for row, valid in zip(out.pooler_output, out.attention_mask)]
+    else:
+        soft = model.model.get_image_features(**media, return_dict=True).pooler_output
+    for example, tokens in zip(examples, soft):
+        example["soft"] = tokens.half().cpu().clone()
 
 
 class Run:
@@ -229,11 +235,8 @@ def train(arguments):
     run = Run(work, stage, arguments.device, arguments.afresh)
     shares = SHARES[stage]
     rng = random.Random(f"{stage} {run.step}")
-    examples_of = {kind: pools.load_or_make(work, kind, POOL_SIZES[kind], 1) for kind in shares}
-    if stage == "bind":
-        for kind in set(shares) - {"text"}:
-            compute_soft_tokens(run.model, examples_of[kind])
-    streams = {kind: batches(examples, rng, BATCH_TOKENS[kind]) for kind, examples in examples_of.items()}
+    streams = {kind: batches(pools.load_or_make(work, kind, POOL_SIZES[kind], 1), rng, BATCH_TOKENS[kind])
+               for kind in shares}
     begin = last_save = time.monotonic()
     losses, first = {}, run.step
     stops = []
@@ -248,11 +251,14 @@ def train(arguments):
                 group["lr"] = rate(step - first, progress) * arguments.rate * factor
         kind = rng.choices(list(shares), list(shares.values()))[0]
         examples = next(streams[kind])
+        run.towers.forget()
+        if stage == "bind" and kind != "text":
+            compute_soft_tokens(run.model, [e for e in examples if "soft" not in e])
+            run.towers.recall(examples)
         ids, labels = stack(examples)
         inputs = {key: value.to(run.device) for key, value in {"input_ids": ids, **media_of(examples)}.items()}
         for parameter in run.parameters():
             parameter.grad = None
-        run.towers.look(examples)
         loss = torch.zeros((), device=run.device)
         if stage != "media":
             loss = loss + answer_loss(run.model, inputs, labels.to(run.device))

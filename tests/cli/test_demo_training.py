@@ -123,6 +123,16 @@ def test_questions_about_pictures_have_the_right_answers():
     assert not any("colour is the circle" in question for question in answers)  # there are two
 
 
+def test_a_talk_about_a_picture_stays_with_its_things():
+    rng = random.Random(8)
+    for _ in range(20):
+        sample, _ = drawings.make(rng, held_out=False, questions=3)
+        possible = {q: a for _, q, a in (drawings.question_about(rng, sample.tags["things"]) for _ in range(300))}
+        first = sample.messages[0]["content"][1]["text"]
+        for question, answer in [(first, sample.answer), *sample.more]:
+            assert possible[question] + "<turn|>" == answer
+
+
 def test_held_out_rows_of_digits_are_never_spoken_in_training():
     rng = random.Random(6)
     cases = {spoken.draw_text(rng)[0] for _ in range(3000)}

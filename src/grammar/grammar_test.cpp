@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <ctime>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -358,29 +358,25 @@ TEST(GrammarGemma4, RealVocabulary) {
   EXPECT_FALSE(follows(call, R"(<|tool_call>call:run{code:<|"|>print<|turn><|"|>}<tool_call|>)"));
 }
 
-// Milliseconds of this process for each token's mask. Some hundredths are usual; where the whole vocabulary is tried
-// for each, they are more than a thousand.
-TEST(GrammarGemma4, LengthsCostLittleAtEachToken) {
+// What they cost at each token is told by bench_grammar.
+TEST(GrammarGemma4, LengthsOfStringsAlsoInTools) {
   const Tokenizer tokenizer = load_tokenizer(CARAT_GEMMA4_TOKENIZER);
   GrammarCompiler compiler(tokenizer.vocab());
-  const auto milliseconds = [&](const GrammarSpec& format, std::string_view text) {
+  const auto follows = [&](const GrammarSpec& format, std::string_view text) {
     GrammarState state(compiler.compile(format));
     const std::vector<std::int32_t> ids = tokenizer.encode(text);
-    const std::clock_t begin = std::clock();
-    for (const std::int32_t id : ids) {
-      state.allowed();
-      EXPECT_TRUE(state.accept(id)) << text;
-    }
-    return 1000.0 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC / static_cast<double>(ids.size());
+    return std::ranges::all_of(ids, [&](std::int32_t id) { return state.accept(id); });
   };
-  constexpr double kLimit = 5;
   const GrammarSpec tool{
       .tools = {{"f", json::parse(R"({"properties":{"a":{"type":"string","minLength":2,"maxLength":2000}}})")}}};
-  EXPECT_LT(milliseconds(tool, R"(Let me see.<|tool_call>call:f{a:<|"|>bread<|"|>}<tool_call|>)"), kLimit);
+  EXPECT_TRUE(follows(tool, R"(Let me see.<|tool_call>call:f{a:<|"|>bread<|"|>}<tool_call|>)"));
+  EXPECT_FALSE(follows(tool, R"(Let me see.<|tool_call>call:f{a:<|"|>b<|"|>}<tool_call|>)"));
   const GrammarSpec least{.content = JsonSchemaFormat{json::parse(R"({"type":"string","minLength":16})")}};
-  EXPECT_LT(milliseconds(least, R"("Bread is so \"old\".")"), kLimit);
-  const GrammarSpec most{.content = JsonSchemaFormat{json::parse(R"({"type":"string","maxLength":20000})")}};
-  EXPECT_LT(milliseconds(most, R"("Bread is old.")"), kLimit);
+  EXPECT_TRUE(follows(least, R"("Bread is so \"old\".")"));
+  EXPECT_FALSE(follows(least, R"("Bread is old.")"));
+  const GrammarSpec most{.content = JsonSchemaFormat{json::parse(R"({"type":"string","maxLength":13})")}};
+  EXPECT_TRUE(follows(most, R"("Bread is old.")"));
+  EXPECT_FALSE(follows(most, R"("Bread is older.")"));
 }
 
 }  // namespace

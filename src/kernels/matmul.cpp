@@ -18,7 +18,7 @@ constexpr std::size_t kColsFewF32 = 512;
 // Many rows of activations are more than the second-level cache holds, and would come past once for every sixteen rows
 // of weights. Where there are enough of these for all workers, panels of floats are as wide as four (192 KiB), and
 // activations meet them in blocks, each of which comes past once for all four.
-constexpr std::size_t kMostPanels = 4;
+constexpr std::size_t kPanelsAtOnce = 4;
 constexpr std::size_t kColsF32 = kMaxUnpackCols;
 constexpr std::size_t kRowBlock = 48;  // a multiple of what kernels take at a time
 
@@ -32,7 +32,7 @@ Matmul::Matmul(const KernelTable& kernels, ThreadPool& pool, ActivationType acti
       workspaces_(pool.threads()),
       shares_(pool.threads()) {
   for (Workspace& w : workspaces_) {
-    reserve(w.panel_f32, kMostPanels * kColsF32 * kPanelRows);
+    reserve(w.panel_f32, kPanelsAtOnce * kColsF32 * kPanelRows);
     reserve(w.codes, kColsI8 * kPanelRows);
     reserve(w.scales, kColsI8 / kActivationHalf * kPanelRows);
     reserve(w.minimums, kColsI8 / kActivationHalf * kPanelRows);
@@ -53,7 +53,7 @@ std::size_t Matmul::panel_rows(const Product& product) const {
   if (meets_pairs(product.weight)) return kPairRows;
   if (product.out.rows() < kRowBlock) return kPanelRows;
   const std::size_t tasks = 4 * pool_.threads();  // several a worker, so that none waits long for the last
-  return kPanelRows * std::clamp<std::size_t>(product.weight.rows / kPanelRows / tasks, 1, kMostPanels);
+  return kPanelRows * std::clamp<std::size_t>(product.weight.rows / kPanelRows / tasks, 1, kPanelsAtOnce);
 }
 
 void Matmul::operator()(MatView<const float> x, std::span<const Product> products) {

@@ -62,7 +62,7 @@ class Matmul {
  private:
   // What a worker unpacks into.
   struct Workspace {
-    AlignedBuffer<float> panel_f32;     // [kMostPanels][kColsF32][16]
+    AlignedBuffer<float> panel_f32;     // [kPanelsAtOnce][kColsF32][16]
     AlignedBuffer<std::uint8_t> codes;  // [kColsI8 / 4][16][4]
     AlignedBuffer<float> scales;        // [kColsI8 / 16][16]
     AlignedBuffer<float> minimums;      // the same

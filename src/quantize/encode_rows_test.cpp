@@ -107,7 +107,8 @@ TEST(EncodeRows, DecodedValuesStay) {
   }
 }
 
-// A large value that is cut off at 12 costs 3.2^2; with steps twice as wide it costs 0.8^2, and each 1 beside it costs 1.
+// A large value that is cut off at 12 costs 3.2^2; with steps twice as wide it costs 0.8^2, and each 1 beside it
+// costs 1.
 TEST(EncodeRows, Mxfp4TakesWiderStepsOnlyIfTheyAreClearlyBetter) {
   const auto decoded_peak = [](std::size_t ones) {
     std::vector<float> values(kCols, 0.0F);

@@ -1,13 +1,14 @@
 """Writes what was trained as a Hugging Face folder, which `carat convert` and `carat run` read.
 
     python export.py --work FOLDER --out MODEL_FOLDER [--stage all]
-    python export.py --work FOLDER --start
+    python export.py --work FOLDER --start [--stage all]
 
 The second call writes start.safetensors instead, which training on another machine goes on from: weights and heads.
 """
 import argparse
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -21,10 +22,17 @@ from train import START
 VOCAB_STOPS = ("<eos>", "<turn|>", "<|tool_response>")
 
 
+def load_checkpoint(work: Path, stage: str) -> dict:
+    path = work / f"{stage}.pt"
+    if not path.exists():
+        sys.exit(f"export: no {path}. Train that stage first (train.py --stage {stage}), or name another with --stage.")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def export(work: Path, out: Path, stage: str = "all") -> None:
     vocab = json.loads(pools.TOKENIZER.read_text())["model"]["vocab"]
     model = models.create(vocab)
-    state = torch.load(work / f"{stage}.pt", map_location="cpu", weights_only=True)
+    state = load_checkpoint(work, stage)
     model.load_state_dict(state["model"])
     models.finish_clipping(model)
     out.mkdir(parents=True, exist_ok=True)
@@ -37,7 +45,7 @@ def export(work: Path, out: Path, stage: str = "all") -> None:
 
 
 def export_start(work: Path, stage: str) -> None:
-    state = torch.load(work / f"{stage}.pt", map_location="cpu", weights_only=True)
+    state = load_checkpoint(work, stage)
     bounds = ("input_min", "input_max", "output_min", "output_max")
     kept = {name: value for name, value in state["model"].items()
             if not name.endswith(bounds) and name != "lm_head.weight"}  # which is tied to the embeddings

@@ -29,7 +29,7 @@ class Heads(nn.Module):
                                               return_dict=True).pooler_output
         soft = torch.stack(list(soft))  # [batch, soft tokens, hidden]
         if kind in ("drawings", "large drawings", "crowds"):
-            wanted = torch.stack([things_of(e["sample"], soft.shape[1]) for e in examples]).to(soft.device)
+            wanted = torch.stack([things_of(e["sample"].tags, soft.shape[1]) for e in examples]).to(soft.device)
             return balanced(self.thing(soft), wanted)
         wanted = torch.stack([letters_of(e["sample"], soft.shape[1]) for e in examples]).to(soft.device)
         logits = self.letter(soft).unflatten(-1, (SLOTS, 1 + len(LETTERS)))
@@ -54,12 +54,12 @@ def balanced(logits, wanted):
     return each[full].mean() + each[~full].mean() if full.any() else each.mean()
 
 
-def things_of(sample, soft_tokens: int) -> torch.Tensor:
+def things_of(tags: dict, soft_tokens: int) -> torch.Tensor:
     """[soft tokens]: the thing whose middle lies in each."""
     across = round(soft_tokens**0.5)
     side = SIDE / across  # of a soft token in the drawing's own pixels
     out = torch.zeros(soft_tokens, dtype=torch.long)
-    for (shape, colour, _), (x, y, _) in zip(sample.tags["things"], sample.tags["places"]):
+    for (shape, colour, _), (x, y, _) in zip(tags["things"], tags["places"]):
         at = int(y // side) * across + int(x // side)
         out[at] = 1 + SHAPES.index(shape) * len(COLOURS) + list(COLOURS).index(colour)
     return out

@@ -22,10 +22,6 @@ std::size_t row_stride(std::size_t dim) {
   return dim + kPanelRows;
 }
 
-std::size_t round_up(std::size_t n, std::size_t step) {
-  return (n + step - 1) / step * step;
-}
-
 }  // namespace
 
 void FullAttention::operator()(MatView<const float> q, MatView<const float> k, MatView<const float> v,

@@ -154,6 +154,8 @@ struct KernelTable {
   void (*mul)(const float* x, std::size_t n, float* y) = nullptr;
   // x[i] *= factor.
   void (*scale)(float factor, std::size_t n, float* x) = nullptr;
+  // out[i] = min(max(x[i], low), high); NaN stays NaN. out may be x.
+  void (*clamp)(float low, float high, const float* x, std::size_t n, float* out) = nullptr;
   // y[i] = fma(factor, x[i], y[i]).
   void (*scale_add)(float factor, const float* x, std::size_t n, float* y) = nullptr;
 
@@ -185,9 +187,6 @@ struct KernelTable {
   void (*from_bf16)(const std::uint16_t* x, std::size_t n, float* out) = nullptr;
   // Decodes n values (a multiple of 32) of Q8_0.
   void (*from_q8_0)(const std::byte* blocks, std::size_t n, float* out) = nullptr;
-
-  // out[i] = min(max(x[i], low), high); NaN stays NaN. out may be x.
-  void (*clamp)(float low, float high, const float* x, std::size_t n, float* out) = nullptr;
 };
 
 // The 8-bit panel of a type; max_code 0 where there is none.

@@ -212,7 +212,7 @@ void Matmul::multiply_pairs(const Product& product, const WeightRows& source, Wo
   float* floats = workspace.panel_f32.data();
   for (std::size_t col = 0; col < weight.cols; col += kColsPairs) {
     const std::size_t cols = std::min(kColsPairs, weight.cols - col);
-    const std::size_t padded = (cols + kPairCols - 1) / kPairCols * kPairCols;
+    const std::size_t padded = round_up(cols, kPairCols);
     for (std::size_t half = 0; half < 2; ++half) {
       const std::size_t first = half * kPanelRows;
       const WeightRows rows{source.first + first * source.row_bytes, source.row_bytes,

@@ -14,10 +14,6 @@ constexpr std::size_t kQueries = 64;  // worked on together
 constexpr std::size_t kKeys = 128;    // scored at a time: scores and shares stay in the second-level cache
 static_assert(kKeys % kPairRows == 0 && kKeys % kPairCols == 0);
 
-std::size_t round_up(std::size_t n, std::size_t step) {
-  return (n + step - 1) / step * step;
-}
-
 }  // namespace
 
 void PairAttention::operator()(MatView<const float> q, MatView<const float> k, MatView<const float> v,

@@ -370,6 +370,7 @@ constexpr KernelTable make_table() {
                     .add = add,
                     .mul = mul,
                     .scale = scale,
+                    .clamp = clamp,
                     .scale_add = scale_add,
                     .gelu_mul = gelu_mul,
                     .sigmoid_mul = sigmoid_mul,
@@ -381,8 +382,7 @@ constexpr KernelTable make_table() {
                     .to_bf16 = to_bf16,
                     .from_f16 = from_f16,
                     .from_bf16 = from_bf16,
-                    .from_q8_0 = from_q8_0,
-                    .clamp = clamp};
+                    .from_q8_0 = from_q8_0};
   table.unpack_f32[static_cast<std::size_t>(DType::kF32)] = unpack_plain<float>;
   table.unpack_f32[static_cast<std::size_t>(DType::kF16)] = unpack_plain<F16>;
   table.unpack_f32[static_cast<std::size_t>(DType::kBF16)] = unpack_plain<BF16>;

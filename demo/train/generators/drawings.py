@@ -4,7 +4,7 @@ import random
 
 from PIL import Image, ImageDraw
 
-from generators.sample import TURN_END, Sample, pick_case
+from generators.sample import TURN_END, Sample, ask_about_picture, pick_case
 
 COLOURS = {"red": (214, 40, 40), "green": (40, 160, 60), "blue": (40, 80, 215), "yellow": (240, 205, 40),
            "black": (20, 20, 20), "purple": (140, 50, 160)}
@@ -122,8 +122,8 @@ def make(rng, held_out: bool, questions: int = 1, budget: int = 70):
     things = pick_case(rng, held_out, draw_scene)
     image, places = draw(rng, things)
     (ability, question, answer), *more = [question_about(rng, things) for _ in range(questions)]
-    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
-    return Sample(ability, messages, answer + TURN_END, budget=budget, tags={"things": things, "places": places},
+    return Sample(ability, ask_about_picture(question), answer + TURN_END, budget=budget,
+                  tags={"things": things, "places": places},
                   more=[(question, answer + TURN_END) for _, question, answer in more]), image
 
 

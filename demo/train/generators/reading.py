@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from generators.sample import TURN_END, Sample, pick_case
+from generators.sample import TURN_END, Sample, ask_about_picture, pick_case
 
 SMALL_SIDE, LARGE_SIDE = 384, 768
 WORDS = ("open", "exit", "stop", "sale", "bank", "cafe", "taxi", "park", "shop", "milk", "bread", "water", "north",
@@ -41,6 +41,13 @@ def on_grid(y: float) -> int:
     return int(y) // LINE_GRID * LINE_GRID
 
 
+def print_line(pen, x: float, y: int, text: str, face, dark: int) -> list:
+    """Prints a line that begins at (x, y); returns where each letter's middle is: [(x, y)]."""
+    pen.text((x, y), text, font=face, fill=(dark,) * 3)
+    edges = [x + face.getlength(text[:i]) for i in range(len(text) + 1)]
+    return [((a + b) / 2, y + face.size * 0.6) for a, b in zip(edges, edges[1:])]
+
+
 def print_page(rng: random.Random, text: str, side: int, size: int) -> tuple:
     """A page with the text on it, and where each letter's middle is: [(x, y)]."""
     light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
@@ -48,9 +55,7 @@ def print_page(rng: random.Random, text: str, side: int, size: int) -> tuple:
     face = font(rng.choice(FONTS), size)
     width = face.getlength(text)
     x, y = rng.uniform(8, side - width - 8), on_grid(rng.uniform(8, side - size * 1.3 - 8))
-    ImageDraw.Draw(image).text((x, y), text, font=face, fill=(dark,) * 3)
-    edges = [x + face.getlength(text[:i]) for i in range(len(text) + 1)]
-    return image, [((a + b) / 2, y + size * 0.6) for a, b in zip(edges, edges[1:])]
+    return image, print_line(ImageDraw.Draw(image), x, y, text, face, dark)
 
 
 def draw_text(rng: random.Random) -> tuple:
@@ -77,10 +82,9 @@ def make(rng, held_out: bool, kind: str | None = None):
     size = rng.choice(SMALL_PRINT if small else LARGE_PRINT)
     image, letters = print_page(rng, text, LARGE_SIDE if small else SMALL_SIDE, size)
     answer = TOO_SMALL if kind == "small at 70" else text
-    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": rng.choice(QUESTIONS)}]}]
     ability = {"large": "large print at 70", "small at 280": "small print at 280", "small at 70": "small print at 70"}
-    return Sample(ability[kind], messages, answer + TURN_END, budget=280 if kind == "small at 280" else 70,
-                  tags={"text": text, "letters": letters}), image
+    return Sample(ability[kind], ask_about_picture(rng.choice(QUESTIONS)), answer + TURN_END,
+                  budget=280 if kind == "small at 280" else 70, tags={"text": text, "letters": letters}), image
 
 
 def make_lines(rng):
@@ -97,12 +101,9 @@ def make_lines(rng):
         face = font(rng.choice(FONTS), size)
         x = rng.uniform(8, SMALL_SIDE - face.getlength(text) - 8)
         y = on_grid(row * height + rng.uniform(LINE_GRID, max(LINE_GRID, height - size * 1.3 - LINE_GRID)))
-        pen.text((x, y), text, font=face, fill=(dark,) * 3)
-        edges = [x + face.getlength(text[:i]) for i in range(len(text) + 1)]
-        letters += [((a + b) / 2, y + size * 0.6) for a, b in zip(edges, edges[1:])]
+        letters += print_line(pen, x, y, text, face, dark)
         lines.append(text)
-    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": rng.choice(QUESTIONS)}]}]
-    return Sample("lines", messages, "\n".join(lines) + TURN_END, budget=70,
+    return Sample("lines", ask_about_picture(rng.choice(QUESTIONS)), "\n".join(lines) + TURN_END, budget=70,
                   tags={"text": "".join(lines), "letters": letters}), image
 
 
@@ -126,11 +127,9 @@ def make_page(rng):
             word = "".join(rng.choice("0123456789") for _ in range(rng.choice((2, 3, 4)))) \
                 if rng.random() < 0.65 else rng.choice(WORDS)
             line += (" " if line else "") + word
-        pen.text((x, y), line, font=face, fill=(dark,) * 3)
-        edges = [x + face.getlength(line[:i]) for i in range(len(line) + 1)]
-        for letter, left, right in zip(line, edges, edges[1:]):
-            if letter != " " and (left + right) / 2 < SMALL_SIDE:
+        for letter, middle in zip(line, print_line(pen, x, y, line, face, dark)):
+            if letter != " " and middle[0] < SMALL_SIDE:
                 text += letter
-                letters.append(((left + right) / 2, y + size * 0.6))
+                letters.append(middle)
         y = on_grid(y + step + rng.uniform(LINE_GRID, 12 + LINE_GRID))
     return Sample("page", [], "", budget=70, tags={"text": text, "letters": letters}), image

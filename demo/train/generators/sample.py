@@ -38,3 +38,7 @@ def pick_case(rng: random.Random, held_out: bool, draw):
 
 def ask(text: str) -> list:
     return [{"role": "user", "content": text}]
+
+
+def ask_about_picture(text: str) -> list:
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]

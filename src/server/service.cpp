@@ -224,7 +224,33 @@ std::shared_ptr<Answerer> Service::acquire(const ModelEntry& entry, std::optiona
   if (!is_ready_) {
     throw passing_error(503, "loading_model", "the model is being loaded.", 1);
   }
-  return host_.acquire(entry.name, keep_alive);
+  try {
+    return host_.acquire(entry.name, keep_alive);
+  } catch (const Error& error) {
+    throw unusable(entry, error);
+  }
+}
+
+ModelInfo Service::describe(const ModelEntry& entry) {
+  if (!options_.describe) return acquire(entry)->info();
+  try {
+    return options_.describe(entry);
+  } catch (const Error& error) {
+    throw unusable(entry, error);
+  }
+}
+
+ApiError Service::unusable(const ModelEntry& entry, const Error& error) const {
+  const ErrorKind kind = error.kind();
+  const bool is_of_the_machine =
+      kind == ErrorKind::kBusy || kind == ErrorKind::kOutOfMemory || kind == ErrorKind::kCancelled;
+  if (is_of_the_machine) return to_api_error(error);
+  const bool is_gone = kind == ErrorKind::kNotFound;
+  if (options_.log) options_.log(json::serialize(json::object{{"model", entry.name}, {"error", error.what()}}));
+  return {is_gone ? 404 : 500, is_gone ? "model_not_found" : "internal",
+          str("the file of model '", entry.name, is_gone ? "' is gone" : "' can't be used",
+              "; the server's log says more."),
+          "model"};
 }
 
 void Service::run(Call call, const std::shared_ptr<Exchange>& exchange,

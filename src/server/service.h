@@ -134,6 +134,8 @@ class Service {
   ModelEntry entry_of(std::string_view name) const;            // throws ApiError 404
   ModelInfo describe(const ModelEntry& entry);
   std::shared_ptr<Answerer> acquire(const ModelEntry& entry, std::optional<std::chrono::seconds> keep_alive = {});
+  // Why a model could not be opened, for the client: its name, not where it lies. The log tells the rest.
+  ApiError unusable(const ModelEntry& entry, const Error& error) const;
   void run(Call call, const std::shared_ptr<Exchange>& exchange, std::optional<std::chrono::seconds> keep_alive = {});
   void respond(Exchange& exchange, const json::value& body, int status = 200) const;
   void respond(Exchange& exchange, ServerResponse response) const;

@@ -107,10 +107,6 @@ void Service::ollama_ps(const std::shared_ptr<Exchange>& exchange) {
   respond(*exchange, {{"models", std::move(models)}});
 }
 
-ModelInfo Service::describe(const ModelEntry& entry) {
-  return options_.describe ? options_.describe(entry) : acquire(entry)->info();
-}
-
 void Service::ollama_show(const std::shared_ptr<Exchange>& exchange) {
   const ModelEntry entry = entry_of(model_name_in(body_of(exchange->request())));
   const ModelInfo info = describe(entry);

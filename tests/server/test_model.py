@@ -3,9 +3,11 @@
 import importlib.util
 import json
 import re
+import shutil
 import threading
 import time
 
+import httpx
 import openai
 import pytest
 
@@ -172,3 +174,21 @@ def test_what_it_cannot_do_is_said(client):
         client.audio.transcriptions.create(model="tiny", file=cli.GOLDEN / "media" / "audio" / "short.wav")
     with pytest.raises(openai.BadRequestError, match="8192"):
         ask(client, "word " * 9000)
+
+
+def test_a_model_that_is_gone_or_broken_says_so_without_its_path(chat_model, tmp_path):
+    """The operator's log tells where it lay; a client has no use for that."""
+    folder, log = tmp_path / "models", tmp_path / "log"
+    for name in ("kept", "gone", "broken"):
+        shutil.copytree(chat_model, folder / name)
+    named = [f"{name}={folder / name}" for name in ("kept", "gone", "broken")]
+    with log.open("w") as file, serve(*named, "--ctx", "512", "--threads", "1", log=file) as running:
+        shutil.rmtree(folder / "gone")
+        (folder / "broken" / "config.json").write_text("{}")
+        for name, status in (("gone", 404), ("broken", 500)):
+            chat = {"model": name, "messages": [{"role": "user", "content": "Hi"}]}
+            for path, body in (("/api/show", {"model": name}), ("/api/chat", chat), ("/v1/chat/completions", chat)):
+                answer = httpx.post(running.url + path, json=body, timeout=60)
+                assert answer.status_code == status and f"'{name}'" in answer.text, (path, answer.text)
+                assert str(tmp_path) not in answer.text
+    assert str(folder / "gone") in log.read_text()

@@ -22,7 +22,8 @@ endif()
 target_link_options(carat_options INTERFACE -Wl,-z,relro,-z,now)
 
 # Under GCC's sanitizers, optimising takes most of a build's time: a file takes 2 to 3 times as long at -O2 as at -O0
-# (chat.cpp 23 s, 14 s at -O1, 8 s at -O0). Only what computes is worth that; the last -O on the command line counts.
+# (chat.cpp 23 s, 14 s at -O1, 8 s at -O0). Only what computes is worth that, in the library and in its tests; the last -O
+# on the command line counts.
 set(CARAT_QUICK_TO_COMPILE "")
 if(CARAT_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set(CARAT_QUICK_TO_COMPILE -O0)
@@ -37,20 +38,24 @@ function(carat_library name)
   list(TRANSFORM arg_DEPENDS PREPEND carat_)
   add_library(carat_${name} STATIC ${arg_SOURCES})
   target_link_libraries(carat_${name} PUBLIC carat_options ${arg_DEPENDS} ${arg_LIBRARIES})
+  set(control "")
   if(arg_CONTROL)
+    set(control CONTROL)
     target_compile_options(carat_${name} PRIVATE ${CARAT_QUICK_TO_COMPILE})
   endif()
   if(CARAT_TESTS AND arg_TESTS)
-    carat_test(${name} SOURCES ${arg_TESTS} DEPENDS ${name})
+    carat_test(${name} ${control} SOURCES ${arg_TESTS} DEPENDS ${name})
   endif()
 endfunction()
 
-# carat_test(NAME SOURCES ... DEPENDS ...): executable NAME_test over the folders DEPENDS.
+# carat_test(NAME [CONTROL] SOURCES ... DEPENDS ...): executable NAME_test over the folders DEPENDS. CONTROL as above.
 function(carat_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "CONTROL" "" "SOURCES;DEPENDS" ${ARGN})
   list(TRANSFORM arg_DEPENDS PREPEND carat_)
   add_executable(${name}_test ${arg_SOURCES})
-  target_compile_options(${name}_test PRIVATE ${CARAT_QUICK_TO_COMPILE})
+  if(arg_CONTROL)
+    target_compile_options(${name}_test PRIVATE ${CARAT_QUICK_TO_COMPILE})
+  endif()
   target_link_libraries(${name}_test PRIVATE ${arg_DEPENDS} GTest::gtest GTest::gtest_main)
   # Relative, so that a compiler cache serves every clone; ctest runs the tests in the repository's root.
   target_compile_definitions(${name}_test PRIVATE CARAT_TEST_DATA="tests")

@@ -88,6 +88,7 @@ void Batcher::compute(std::span<const PlannedRows> planned, const std::function<
   try {
     forward(planned, should_stop);
   } catch (const std::exception& failure) {
+    if (!runner_.is_intact()) throw;  // no fault of these answers: everything ends
     const auto* error = dynamic_cast<const Error*>(&failure);
     if (error != nullptr && error->kind() == ErrorKind::kCancelled) return;  // the step is planned anew
     if (planned.size() == 1) return sequences_.end(*planned[0].running, finished_by(failure));

@@ -168,8 +168,10 @@ struct Engine::Impl {
     while (wait_for_work(stop)) {
       try {
         take_turn(stop);
-      } catch (const std::exception& failure) {  // no memory for the turn itself
-        sequences.end_youngest(failure);
+      } catch (const std::exception& failure) {
+        // Where the file is whole, there was no memory for the turn itself.
+        if (runner->is_intact()) sequences.end_youngest(failure);
+        end_if_changed();
       }
       publish();
     }
@@ -179,9 +181,7 @@ struct Engine::Impl {
 
   void take_turn(const std::stop_token& stop) {
     end_cancelled();
-    if (!runner->is_intact()) {
-      end_everything(finished_by(Error(ErrorKind::kBadFile, std::string(StepRunner::kChangedFile))), false);
-    }
+    end_if_changed();
     admit();
     if (sequences.count() == 0) return;
     batcher.step([this] { return mailbox->has_arrivals.load(std::memory_order_relaxed); },
@@ -209,6 +209,12 @@ struct Engine::Impl {
     }
     for (const auto& answer : gone) ends.end_waiting(*answer, finished_for(FinishReason::kCancelled));
     sequences.end_cancelled();
+  }
+
+  // The engine is unhealthy before the first answer is told: whoever hears of it and asks, learns the same.
+  void end_if_changed() {
+    if (runner->is_intact()) return;
+    end_everything(finished_by(Error(ErrorKind::kBadFile, std::string(StepRunner::kChangedFile))), false);
   }
 
   // Ends all that runs and waits. Afterwards nothing is taken any more.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <future>
@@ -324,6 +325,36 @@ TEST(EngineModel, AFileThatShrinksInAStepEndsTheStepWithAnError) {
   EXPECT_FALSE(runner->is_intact());
   EXPECT_TRUE(is_mapping_lost(model->checkpoint().tensors()[0].bytes.data()));  // it was more than a look at the size
   std::filesystem::remove_all(folder);
+}
+
+// Whose file changes in the midst of the third step; nothing is computed from then on.
+class ChangingRunner final : public TinyRunner {
+ public:
+  ChangingRunner() : TinyRunner("text-dense", 64) {}
+  bool is_intact() const override { return steps_ < 3; }
+  void forward(const Batch& batch, std::span<const TokenHistory> histories,
+               const std::function<bool()>& should_stop) override {
+    if (++steps_ >= 3) throw Error(ErrorKind::kBadFile, std::string(kChangedFile));
+    TinyRunner::forward(batch, histories, should_stop);
+  }
+
+ private:
+  std::atomic<int> steps_ = 0;  // any thread may ask whether the file is intact
+};
+
+// F-08: the answer used to end before the engine knew, and who asked at once heard that all is well.
+TEST(EngineModel, IsUnhealthyBeforeAnAnswerTellsOfAChangedFile) {
+  EngineOptions options;
+  options.context = 512;
+  Engine engine(std::make_unique<ChangingRunner>(), options);
+  std::promise<bool> was_healthy;  // as the answer ended
+  engine.submit(request_of({40, 41, 42}, 1, 64), [&](Event&& event) {
+    const auto* finished = std::get_if<Finished>(&event.body);
+    if (finished == nullptr) return;
+    EXPECT_EQ(finished->error, StepRunner::kChangedFile);
+    was_healthy.set_value(engine.status().is_healthy);
+  });
+  EXPECT_FALSE(was_healthy.get_future().get());
 }
 
 }  // namespace

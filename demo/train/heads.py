@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from generators.drawings import COLOURS, SHAPES, SIDE
+from generators.drawings import COLOURS, COLUMNS, ROWS, SHAPES, SIDE
 
 TOKEN_SIDE = 48  # pixels of a soft token
 SLOTS = 4  # letters side by side in one soft token
@@ -18,6 +18,7 @@ class Heads(nn.Module):
         super().__init__()
         width = config.text_config.hidden_size
         self.thing = nn.Linear(width, 1 + len(SHAPES) * len(COLOURS))  # 0: nothing has its middle here
+        self.place = nn.Linear(width, len(ROWS) * len(COLUMNS))  # the part of the picture that a thing stands in
         self.letter = nn.Linear(width, SLOTS * (1 + len(LETTERS)))
         self.speech = nn.Linear(width, 2 + len(LETTERS))  # for CTC; 0: blank, 1: the space between words
 
@@ -28,12 +29,20 @@ class Heads(nn.Module):
         soft = model.model.get_image_features(inputs["pixel_values"], inputs["image_position_ids"],
                                               return_dict=True).pooler_output
         soft = torch.stack(list(soft))  # [batch, soft tokens, hidden]
-        if kind in ("drawings", "large drawings", "crowds"):
+        if kind in ("drawings", "large drawings", "crowds", "large crowds"):
             wanted = torch.stack([things_of(e["sample"].tags, soft.shape[1]) for e in examples]).to(soft.device)
-            return balanced(self.thing(soft), wanted)
+            return balanced(self.thing(soft), wanted) + self._place_loss(soft, wanted > 0)
         wanted = torch.stack([letters_of(e["sample"], soft.shape[1]) for e in examples]).to(soft.device)
         logits = self.letter(soft).unflatten(-1, (SLOTS, 1 + len(LETTERS)))
         return balanced(logits, wanted)
+
+    def _place_loss(self, soft, is_thing):
+        """soft [batch, soft tokens, hidden]: those of things tell where in the picture they are."""
+        at = torch.arange(soft.shape[1], device=soft.device)
+        across = round(soft.shape[1]**0.5)
+        row, column = at // across * len(ROWS) // across, at % across * len(COLUMNS) // across
+        wanted = (row * len(COLUMNS) + column).expand(soft.shape[0], -1)
+        return F.cross_entropy(self.place(soft[is_thing]).float(), wanted[is_thing])
 
     def _speech_loss(self, model, inputs, examples):
         out = model.model.get_audio_features(inputs["input_features"], inputs["input_features_mask"], return_dict=True)

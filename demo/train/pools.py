@@ -21,8 +21,11 @@ PICTURES = {
     "reading": lambda rng, held_out: reading.make(rng, held_out, rng.choices(("large", "small at 70"), (6, 1))[0]),
     "small print": lambda rng, held_out: reading.make(rng, held_out, "small at 280"),
     "lines": lambda rng, _: reading.make_lines(rng),
+    "large lines": lambda rng, _: reading.make_lines(rng, budget=280),
     "crowds": lambda rng, _: drawings.make_crowd(rng),
+    "large crowds": lambda rng, _: drawings.make_crowd(rng, budget=280),
     "pages": lambda rng, _: reading.make_page(rng),
+    "large pages": lambda rng, _: reading.make_page(rng, budget=280),
 }
 
 

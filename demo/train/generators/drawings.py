@@ -87,10 +87,10 @@ def question_about(rng: random.Random, things: list) -> tuple:
     alone = [thing for thing in things if shapes.count(thing[0]) == 1]
     kinds = ["describe", "count"]
     if alone:
-        kinds += ["colour", "place"]
+        kinds += ["colour", "place", "place"]
     apart = [(a, b) for a in alone for b in alone if a[2][0] != b[2][0]]
     if apart:
-        kinds.append("relation")
+        kinds += ["relation", "relation"]
     kind = rng.choice(kinds)
     if kind == "describe":
         names = [f"a {colour} {shape}" for shape, colour, _ in things]
@@ -127,8 +127,8 @@ def make(rng, held_out: bool, questions: int = 1, budget: int = 70):
                   more=[(question, answer + TURN_END) for _, question, answer in more]), image
 
 
-def make_crowd(rng):
+def make_crowd(rng, budget: int = 70):
     """A picture as full as it can be, with no question: for the heads of the towers, which learn from every thing."""
     things = scene(rng, 9)
     image, places = draw(rng, things)
-    return Sample("crowd", [], "", budget=70, tags={"things": things, "places": places}), image
+    return Sample("crowd", [], "", budget=budget, tags={"things": things, "places": places}), image

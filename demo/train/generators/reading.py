@@ -87,49 +87,52 @@ def make(rng, held_out: bool, kind: str | None = None):
                   budget=280 if kind == "small at 280" else 70, tags={"text": text, "letters": letters}), image
 
 
-def make_lines(rng):
-    """(sample, picture): two to four numbers or words below each other, to be read in order. Training alone asks this:
-    one picture tells more letters."""
+def make_lines(rng, budget: int = 70):
+    """(sample, picture): two to four numbers or words below each other, three to eight in small print at a budget of 280,
+    to be read in order. Training alone asks this: one picture tells more letters."""
+    side = LARGE_SIDE if budget == 280 else SMALL_SIDE
     light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
-    image = Image.new("RGB", (SMALL_SIDE, SMALL_SIDE), (light,) * 3)
+    image = Image.new("RGB", (side, side), (light,) * 3)
     pen = ImageDraw.Draw(image)
     lines, letters = [], []
-    count = rng.randrange(2, 5)
-    height = SMALL_SIDE // count
+    count = rng.randrange(3, 9) if budget == 280 else rng.randrange(2, 5)
+    height = side // count
     for row in range(count):
-        size, text = rng.choice((*SMALL_PRINT, *LARGE_PRINT)), pick_case(rng, False, draw_text)
+        size = rng.choice(SMALL_PRINT if budget == 280 else (*SMALL_PRINT, *LARGE_PRINT))
+        text = pick_case(rng, False, draw_text)
         face = font(rng.choice(FONTS), size)
-        x = rng.uniform(8, SMALL_SIDE - face.getlength(text) - 8)
+        x = rng.uniform(8, side - face.getlength(text) - 8)
         y = on_grid(row * height + rng.uniform(LINE_GRID, max(LINE_GRID, height - size * 1.3 - LINE_GRID)))
         letters += print_line(pen, x, y, text, face, dark)
         lines.append(text)
-    return Sample("lines", ask_about_picture(rng.choice(QUESTIONS)), "\n".join(lines) + TURN_END, budget=70,
+    return Sample("lines", ask_about_picture(rng.choice(QUESTIONS)), "\n".join(lines) + TURN_END, budget=budget,
                   tags={"text": "".join(lines), "letters": letters}), image
 
 
-def make_page(rng):
+def make_page(rng, budget: int = 70):
     """A page full of lines, with no question: for the heads of the towers, which learn from every letter.
 
     Lines are at least a soft token apart, so that a soft token holds the middles of one line's letters only.
     """
+    side = LARGE_SIDE if budget == 280 else SMALL_SIDE
     light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
-    image = Image.new("RGB", (SMALL_SIDE, SMALL_SIDE), (light,) * 3)
+    image = Image.new("RGB", (side, side), (light,) * 3)
     pen = ImageDraw.Draw(image)
     text, letters, y = "", [], on_grid(rng.uniform(0, 16))
     while True:
         size = rng.choice((*SMALL_PRINT, *LARGE_PRINT))
         face, step = font(rng.choice(FONTS), size), max(50, size * 1.25)
-        if y + size * 1.3 > SMALL_SIDE:
+        if y + size * 1.3 > side:
             break
         x = rng.uniform(4, 30)
         line = ""
-        while x + face.getlength(line) < SMALL_SIDE - 110:
+        while x + face.getlength(line) < side - 110:
             word = "".join(rng.choice("0123456789") for _ in range(rng.choice((2, 3, 4)))) \
-                if rng.random() < 0.65 else rng.choice(WORDS)
+                if rng.random() < 0.85 else rng.choice(WORDS)
             line += (" " if line else "") + word
         for letter, middle in zip(line, print_line(pen, x, y, line, face, dark)):
-            if letter != " " and middle[0] < SMALL_SIDE:
+            if letter != " " and middle[0] < side:
                 text += letter
                 letters.append(middle)
         y = on_grid(y + step + rng.uniform(LINE_GRID, 12 + LINE_GRID))
-    return Sample("page", [], "", budget=70, tags={"text": text, "letters": letters}), image
+    return Sample("page", [], "", budget=budget, tags={"text": text, "letters": letters}), image

@@ -6,7 +6,8 @@ target_compile_options(carat_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
   -Woverloaded-virtual -Wcast-align -Wformat=2 -Werror
   $<$<CXX_COMPILER_ID:Clang>:-Wno-missing-braces>  # warns of std::array's own inner braces left out
-  -fstack-protector-strong -ffp-contract=off)
+  -fstack-protector-strong -ffp-contract=off
+  -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)  # source locations in messages name no folder of the machine built on
 if(CARAT_SANITIZE)
   target_compile_options(carat_options INTERFACE
     -fsanitize=${CARAT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -29,7 +29,7 @@ class Heads(nn.Module):
         soft = model.model.get_image_features(inputs["pixel_values"], inputs["image_position_ids"],
                                               return_dict=True).pooler_output
         soft = torch.stack(list(soft))  # [batch, soft tokens, hidden]
-        if kind in ("drawings", "large drawings", "crowds", "large crowds"):
+        if "things" in examples[0]["sample"].tags:
             wanted = torch.stack([things_of(e["sample"].tags, soft.shape[1]) for e in examples]).to(soft.device)
             return balanced(self.thing(soft), wanted) + self._place_loss(soft, wanted > 0)
         wanted = torch.stack([letters_of(e["sample"], soft.shape[1]) for e in examples]).to(soft.device)

@@ -190,7 +190,7 @@ class Run:
     def go_on_from(self, kept: dict):
         """kept: what export.py --start has written."""
         heads = {name.removeprefix("heads."): value for name, value in kept.items() if name.startswith("heads.")}
-        self.heads.load_state_dict(heads, strict=False)
+        self.heads.load_state_dict(heads)
         of_model = {name: value for name, value in kept.items() if not name.startswith("heads.")}
         self.model.load_state_dict(of_model, strict=False)  # without what is tied, and the bounds of clipped linears
 

@@ -85,7 +85,7 @@ def question_about(rng: random.Random, things: list) -> tuple:
     """(ability, question, answer): of a kind that has one right answer in this scene."""
     shapes = [shape for shape, _, _ in things]
     alone = [thing for thing in things if shapes.count(thing[0]) == 1]
-    kinds = ["describe", "count"]
+    kinds = ["describe", "count"]  # places are named twice: they take longest to learn
     if alone:
         kinds += ["colour", "place", "place"]
     apart = [(a, b) for a in alone for b in alone if a[2][0] != b[2][0]]

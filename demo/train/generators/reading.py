@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from generators.sample import TURN_END, Sample, ask_about_picture, pick_case
 
 SMALL_SIDE, LARGE_SIDE = 384, 768
+SIDES = {70: SMALL_SIDE, 280: LARGE_SIDE}  # of pages that a budget shows as they are
 WORDS = ("open", "exit", "stop", "sale", "bank", "cafe", "taxi", "park", "shop", "milk", "bread", "water", "north",
          "south", "east", "west", "hotel", "music", "gold", "free", "push", "pull", "hot", "cold", "red", "blue")
 QUESTIONS = ("What is printed here?", "Read the text.", "What does it say?", "Read the picture.")
@@ -37,6 +38,12 @@ def font(name: str, size: int):
     raise FileNotFoundError(f"{name}.ttf: install the packages fonts-dejavu and fonts-liberation")
 
 
+def blank_page(rng: random.Random, side: int) -> tuple:
+    """(picture, how dark its letters are)."""
+    light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
+    return Image.new("RGB", (side, side), (light,) * 3), dark
+
+
 def on_grid(y: float) -> int:
     return int(y) // LINE_GRID * LINE_GRID
 
@@ -50,8 +57,7 @@ def print_line(pen, x: float, y: int, text: str, face, dark: int) -> list:
 
 def print_page(rng: random.Random, text: str, side: int, size: int) -> tuple:
     """A page with the text on it, and where each letter's middle is: [(x, y)]."""
-    light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
-    image = Image.new("RGB", (side, side), (light,) * 3)
+    image, dark = blank_page(rng, side)
     face = font(rng.choice(FONTS), size)
     width = face.getlength(text)
     x, y = rng.uniform(8, side - width - 8), on_grid(rng.uniform(8, side - size * 1.3 - 8))
@@ -88,11 +94,13 @@ def make(rng, held_out: bool, kind: str | None = None):
 
 
 def make_lines(rng, budget: int = 70):
-    """(sample, picture): two to four numbers or words below each other, three to eight in small print at a budget of 280,
-    to be read in order. Training alone asks this: one picture tells more letters."""
-    side = LARGE_SIDE if budget == 280 else SMALL_SIDE
-    light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
-    image = Image.new("RGB", (side, side), (light,) * 3)
+    """(sample, picture): two to four numbers or words below each other, at a budget of 280 three to eight in small print,
+    to be read in order.
+
+    Training alone asks this: one picture tells more letters.
+    """
+    side = SIDES[budget]
+    image, dark = blank_page(rng, side)
     pen = ImageDraw.Draw(image)
     lines, letters = [], []
     count = rng.randrange(3, 9) if budget == 280 else rng.randrange(2, 5)
@@ -114,9 +122,8 @@ def make_page(rng, budget: int = 70):
 
     Lines are at least a soft token apart, so that a soft token holds the middles of one line's letters only.
     """
-    side = LARGE_SIDE if budget == 280 else SMALL_SIDE
-    light, dark = rng.randrange(225, 256), rng.randrange(0, 60)
-    image = Image.new("RGB", (side, side), (light,) * 3)
+    side = SIDES[budget]
+    image, dark = blank_page(rng, side)
     pen = ImageDraw.Draw(image)
     text, letters, y = "", [], on_grid(rng.uniform(0, 16))
     while True:

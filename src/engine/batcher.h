@@ -30,7 +30,8 @@ class Batcher {
 
   // Computes one step and sends its events. has_arrivals is asked while a long prompt is computed alone: when somebody
   // new could be let in beside it, the step is given up and made again with both. is_stopping ends any step. Throws
-  // where not even the plan could be made, for want of memory: then the youngest sequence should end.
+  // where not even the plan could be made, for want of memory: then the youngest sequence should end; and where the
+  // model's file has changed underneath: then all should.
   void step(const std::function<bool()>& has_arrivals, const std::function<bool()>& is_stopping);
 
   std::uint64_t steps() const { return steps_; }

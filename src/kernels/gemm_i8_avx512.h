@@ -14,9 +14,8 @@ struct Avx512Dot {
   __m512i sum;
 
   [[gnu::always_inline]] void start(std::int32_t value) { sum = _mm512_set1_epi32(value); }
-  [[gnu::always_inline]] void add(__m512i codes, std::int32_t four) {
-    sum = _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(four));
-  }
+  [[gnu::always_inline]] void add(__m512i codes, std::int32_t four) { add(codes, _mm512_set1_epi32(four)); }
+  [[gnu::always_inline]] void add(__m512i codes, __m512i x) { sum = _mm512_dpbusd_epi32(sum, codes, x); }
   [[gnu::always_inline]] __m512i result() const { return sum; }
 };
 

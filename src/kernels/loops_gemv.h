@@ -2,37 +2,92 @@
 // over a register vocabulary S (simd_*.h). Blocks are unpacked as for a panel, but meet the activations in registers.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/loops_gemm.h"
 #include "kernels/loops_unpack.h"
 
 namespace carat::loops {
 
-// Takes a block's codes to dots with those of some tokens. Dot: starts from a number, adds four columns at a time,
-// tells the result; codes it takes for kCodeShift less than they are.
-template <typename S, typename Dot, DType kDType, std::size_t kTokens>
-struct DotTarget {
+// Where a block's scales and minimums go in registers.
+template <typename S, DType kDType>
+struct GroupTerms {
   static constexpr std::size_t kGroup = kFormat<S, kDType>.group;
   static constexpr std::size_t kGroups = Block<S, kDType>::kValues / kGroup;
 
-  const std::int8_t* x;  // the tokens' codes from the block's first column on
-  std::size_t stride;    // from token to token
-  Dot dots[kGroups][kTokens];
   typename S::F32 scales[kGroups];
   typename S::F32 minimums[kGroups];  // unused where the format has none
 
-  [[gnu::always_inline]] void codes(std::size_t first, typename S::I32 values) {
-    unroll<kTokens>([&](auto t) {
-      constexpr std::size_t kToken = decltype(t)::kValue;
-      dots[first / kGroup][kToken].add(values, four_codes<S>(x + kToken * stride + first));
-    });
-  }
   [[gnu::always_inline]] void scale(std::size_t group, typename S::F32 value) { scales[group] = value; }
   [[gnu::always_inline]] void minimum(std::size_t group, typename S::F32 value) { minimums[group] = value; }
 };
 
+// Takes a block's codes to dots with those of some tokens. Dot: starts from a number, adds four columns at a time,
+// tells the result; codes it takes for kCodeShift less than they are.
 template <typename S, typename Dot, DType kDType, std::size_t kTokens>
-void gemv_i8_tokens(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, float* acc,
-                    std::size_t acc_stride) {
+struct ColumnDots : GroupTerms<S, kDType> {
+  static constexpr bool kTransposes = true;
+  using Terms = GroupTerms<S, kDType>;
+
+  const std::int8_t* x;  // the tokens' codes from the block's first column on
+  std::size_t stride;    // from token to token
+  Dot dots[Terms::kGroups][kTokens];
+
+  [[gnu::always_inline]] void start(std::size_t group, std::size_t token, std::int32_t value) {
+    dots[group][token].start(value);
+  }
+  [[gnu::always_inline]] void codes(std::size_t first, typename S::I32 values) {
+    unroll<kTokens>([&](auto t) {
+      constexpr std::size_t kToken = decltype(t)::kValue;
+      dots[first / Terms::kGroup][kToken].add(values, four_codes<S>(x + kToken * stride + first));
+    });
+  }
+  [[gnu::always_inline]] typename S::I32 dot(std::size_t group, std::size_t token) const {
+    return dots[group][token].result();
+  }
+};
+
+// The same for one token, whose codes meet 16 of a row's where they lie: what is transposed are the sums, of which
+// there are fewer.
+template <typename S, typename Dot, DType kDType>
+struct RowDots : GroupTerms<S, kDType> {
+  static constexpr bool kTransposes = false;
+  using Terms = GroupTerms<S, kDType>;
+
+  const std::int8_t* x;
+  std::size_t stride;
+  std::int32_t starts[Terms::kGroups];
+  Dot parts[Terms::kGroups][4];
+
+  [[gnu::always_inline]] void start(std::size_t group, std::size_t, std::int32_t value) {
+    starts[group] = value;
+    unroll<4>([&](auto part) { parts[group][decltype(part)::kValue].start(0); });
+  }
+  [[gnu::always_inline]] void codes(std::size_t first, typename S::I32 values) {
+    parts[first / Terms::kGroup][first / 4 % 4].add(values, S::load_sixteen(x + first / 16 * 16));
+  }
+  [[gnu::always_inline]] typename S::I32 dot(std::size_t group, std::size_t) const {
+    const auto& part = parts[group];
+    const auto sum = S::fold_rows(part[0].result(), part[1].result(), part[2].result(), part[3].result());
+    return S::add_i32(sum, S::set1_i32(static_cast<std::uint32_t>(starts[group])));
+  }
+};
+
+template <typename S, DType kDType, std::size_t kTokens>
+inline constexpr bool kMeetsRows =
+    kTokens == 1 && !Block<S, kDType>::kNeedsColumns && kFormat<S, kDType>.group == 32 && requires {
+  S::fold_rows;
+};
+
+template <typename S, typename Dot, DType kDType, std::size_t kTokens>
+using DotTarget =
+    std::conditional_t<kMeetsRows<S, kDType, kTokens>, RowDots<S, Dot, kDType>, ColumnDots<S, Dot, kDType, kTokens>>;
+
+// Flattened: a lambda that GCC leaves out of line gets the dots by way of memory, which made two tokens and a K-quant
+// take three times as long.
+template <typename S, typename Dot, DType kDType, std::size_t kTokens>
+[[gnu::flatten]] void gemv_i8_tokens(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, float* acc,
+                                     std::size_t acc_stride) {
   using B = Block<S, kDType>;
   using Target = DotTarget<S, Dot, kDType, kTokens>;
   constexpr bool kHasMinimum = kFormat<S, kDType>.has_minimum;
@@ -53,7 +108,7 @@ void gemv_i8_tokens(const WeightRows& rows, std::size_t cols, const ActivationsI
         constexpr std::size_t kIndex = decltype(g)::kValue;
         unroll<kTokens>([&](auto t) {
           constexpr std::size_t kToken = decltype(t)::kValue;
-          to.dots[kIndex][kToken].start(kHasMinimum ? 0 : terms.starts[kToken][first_group + kIndex]);
+          to.start(kIndex, kToken, kHasMinimum ? 0 : terms.starts[kToken][first_group + kIndex]);
         });
       });
       B::unpack(from, to);
@@ -65,7 +120,7 @@ void gemv_i8_tokens(const WeightRows& rows, std::size_t cols, const ActivationsI
           constexpr std::size_t kToken = decltype(t)::kValue;
           auto& sum = sums[kToken];
           const auto x_scale = S::set1(x_scales[kToken * (x.stride / kActivationBlock)]);
-          sum = S::fma(S::mul(to.scales[kIndex], x_scale), S::to_f32(to.dots[kIndex][kToken].result()), sum);
+          sum = S::fma(S::mul(to.scales[kIndex], x_scale), S::to_f32(to.dot(kIndex, kToken)), sum);
           if constexpr (kHasMinimum) {
             sum = S::fnma(to.minimums[kIndex], S::set1(terms.weighted_sums[kToken][first_group + kIndex]), sum);
           }
@@ -76,12 +131,12 @@ void gemv_i8_tokens(const WeightRows& rows, std::size_t cols, const ActivationsI
   unroll<kTokens>([&](auto t) { S::store(acc + decltype(t)::kValue * acc_stride, sums[decltype(t)::kValue]); });
 }
 
-// How many tokens the registers hold dots of. Blocks of several groups have dots of them all, which soon don't fit: for
-// more tokens it is quicker to unpack a panel.
+// How many tokens' dots are kept in registers. Blocks of several groups have dots of them all, which soon don't fit:
+// for more tokens it is quicker to unpack a panel.
 template <typename S, DType kDType>
 inline constexpr std::size_t kMostGemvTokens = Block<S, kDType>::kValues == kFormat<S, kDType>.group
                                                    ? S::kGemvTokens
-                                                   : (S::kGemvTokens + 3) / 4;
+                                                   : (S::kGemvTokens + 1) / 2;
 
 template <typename S, typename Dot, DType kDType>
 void gemv_i8(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, std::size_t tokens, float* acc,
@@ -114,15 +169,23 @@ void gemv_f32(const WeightRows& rows, std::size_t cols, const float* x, float* a
 }
 
 // Dot<max_code> is the ISA's for codes up to max_code.
+template <typename S, template <std::uint8_t> typename Dot, DType... kDTypes>
+consteval void set_gemvs_of(KernelTable& table) {
+  ((table.gemv_i8[static_cast<std::size_t>(kDTypes)] = gemv_i8<S, Dot<kFormat<S, kDTypes>.max_code>, kDTypes>), ...);
+  ((table.gemv_tokens[static_cast<std::size_t>(kDTypes)] = kMostGemvTokens<S, kDTypes>), ...);
+}
+
+// Types whose blocks have one scale, which stands at their beginning.
+template <typename S, template <std::uint8_t> typename Dot>
+consteval void set_small_block_gemvs(KernelTable& table) {
+  set_gemvs_of<S, Dot, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kIQ4_NL,
+               DType::kMXFP4>(table);
+}
+
 template <typename S, template <std::uint8_t> typename Dot>
 consteval void set_gemvs(KernelTable& table) {
-  const auto set = [&table]<DType... kDTypes>() {
-    ((table.gemv_i8[static_cast<std::size_t>(kDTypes)] = gemv_i8<S, Dot<kFormat<S, kDTypes>.max_code>, kDTypes>), ...);
-    ((table.gemv_tokens[static_cast<std::size_t>(kDTypes)] = kMostGemvTokens<S, kDTypes>), ...);
-  };
-  set.template
-  operator()<DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K, DType::kQ3_K,
-             DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kMXFP4>();
+  set_small_block_gemvs<S, Dot>(table);
+  set_gemvs_of<S, Dot, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_XS>(table);
   table.gemv_f32[static_cast<std::size_t>(DType::kF32)] = gemv_f32<S, PlainF32<S>>;
   table.gemv_f32[static_cast<std::size_t>(DType::kF16)] = gemv_f32<S, PlainF16<S>>;
   table.gemv_f32[static_cast<std::size_t>(DType::kBF16)] = gemv_f32<S, PlainBF16<S>>;

@@ -228,6 +228,10 @@ struct Avx2 {
   [[gnu::always_inline]] static I32 load_first_column(const Rows& rows, std::size_t offset) {
     return load_rows(rows, offset).at[0];
   }
+  // The f16 of each row, of which 16 bytes may be read.
+  [[gnu::always_inline]] static F32 load_scales(const Rows& rows) {
+    return from_f16(bit_and(load_first_column(rows, 0), set1_i32(0xffff)));
+  }
   // One number of each row.
   [[gnu::always_inline]] static F32 load_f16_column(const Rows& rows, std::size_t offset) {
     return {_mm256_cvtph_ps(load_16_column(rows, 0, offset)), _mm256_cvtph_ps(load_16_column(rows, 8, offset))};
@@ -237,10 +241,9 @@ struct Avx2 {
             _mm256_set_m128i(load_32_column(rows, 12, offset), load_32_column(rows, 8, offset))};
   }
 
-  // Into the second-level cache.
-  [[gnu::always_inline]] static void prefetch(const std::byte* p) {
-    _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
-  }
+  // Into the second-level cache. Not by the intrinsic: for GCC, functions that only prefetch have no effect, and it
+  // drops calls of them.
+  [[gnu::always_inline]] static void prefetch(const std::byte* p) { asm volatile("prefetcht1 %0" : : "m"(*p)); }
 
  private:
   // Four columns of 8 rows.

@@ -149,12 +149,26 @@ struct Avx512 {
     return {{_mm512_unpacklo_epi64(low01, low23), _mm512_unpackhi_epi64(low01, low23),
              _mm512_unpacklo_epi64(high01, high23), _mm512_unpackhi_epi64(high01, high23)}};
   }
-  // A gather leaves the port that transposes alone, which is what unpacking waits for.
-  [[gnu::always_inline]] static I32 load_first_column(const Rows& rows, std::size_t offset) {
-    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i offsets = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(rows.stride)));
-    return _mm512_i32gather_epi32(offsets, reinterpret_cast<const int*>(rows.quarter[0] + offset), 1);
+  // Untransposed: at[i] holds the 16 bytes of rows i, i + 4, i + 8 and i + 12.
+  [[gnu::always_inline]] static Columns load_rows_as_they_lie(const Rows& rows, std::size_t offset) {
+    return {{load_row_quads(rows, 0, offset), load_row_quads(rows, 1, offset), load_row_quads(rows, 2, offset),
+             load_row_quads(rows, 3, offset)}};
   }
+  // The sums of each row's four lanes, of which a holds those of rows 0, 4, 8 and 12, b those of 1, 5, 9, 13, and so
+  // on.
+  [[gnu::always_inline]] static I32 fold_rows(I32 a, I32 b, I32 c, I32 d) {
+    const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+  }
+  // 16 bytes, four times.
+  [[gnu::always_inline]] static I32 load_sixteen(const void* p) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  }
+  [[gnu::always_inline]] static I32 load_first_column(const Rows& rows, std::size_t offset) {
+    return load_32_column(rows, offset);
+  }
+  [[gnu::always_inline]] static F32 load_scales(const Rows& rows) { return load_f16_column(rows, 0); }
   [[gnu::always_inline]] static F32 load_f16_column(const Rows& rows, std::size_t offset) {
     return _mm512_cvtph_ps(_mm256_set_m128i(load_16_column(rows, 8, offset), load_16_column(rows, 0, offset)));
   }
@@ -164,9 +178,7 @@ struct Avx512 {
     return _mm512_inserti32x8(_mm512_castsi256_si512(low), high, 1);
   }
 
-  [[gnu::always_inline]] static void prefetch(const std::byte* p) {
-    _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
-  }
+  [[gnu::always_inline]] static void prefetch(const std::byte* p) { asm volatile("prefetcht1 %0" : : "m"(*p)); }
 
  private:
   [[gnu::always_inline]] static __mmask16 first_lanes(std::size_t n) { return static_cast<__mmask16>((1U << n) - 1U); }

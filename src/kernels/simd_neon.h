@@ -265,6 +265,7 @@ struct Neon {
   [[gnu::always_inline]] static I32 load_first_column(const Rows& rows, std::size_t offset) {
     return load_32_column(rows, offset);
   }
+  [[gnu::always_inline]] static F32 load_scales(const Rows& rows) { return load_f16_column(rows, 0); }
 
   [[gnu::always_inline]] static void prefetch(const std::byte* p) {
     __builtin_prefetch(p, 0, 2);  // into the second-level cache

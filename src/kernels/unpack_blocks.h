@@ -19,44 +19,69 @@ namespace carat::loops {
 template <typename S>
 struct BlockSource {
   typename S::Rows rows;
-  // Where the next panel of the matrix has what is at this block's first column here; for prefetching.
-  const std::byte* next_panel;
+  // Where a later panel of the matrix has what is at this block's first column here; for prefetching.
+  const std::byte* later_panel;
 
   void advance(std::size_t bytes) {
     rows.advance(bytes);
-    next_panel += kPanelRows * bytes;
+    later_panel += kPanelRows * bytes;
   }
 };
 
-// Loads of 16 rows, which also prefetch as much of the next panel. Panels of a matrix lie one behind the other, so that
+// Loads of 16 rows, which also prefetch as much of a later panel. Panels of a matrix lie one behind the other, so that
 // this reads memory in an ascending stream, well ahead; the rows themselves are often too short for the processor to
 // foresee them. Beyond the end of the matrix a prefetch does nothing.
 //
+// 16 bytes of each row.
+template <typename S>
+[[gnu::always_inline]] inline void prefetch_rows(const BlockSource<S>& from, std::size_t offset) {
+  const std::byte* next = from.later_panel + kPanelRows * offset;
+  for (std::size_t i = 0; i < 16 * kPanelRows; i += 64) S::prefetch(next + i);
+}
+
 // 16 bytes of each row, transposed.
 template <typename S>
 [[gnu::always_inline]] inline typename S::Columns load_rows(const BlockSource<S>& from, std::size_t offset) {
-  const std::byte* next = from.next_panel + kPanelRows * offset;
-  for (std::size_t i = 0; i < 16 * kPanelRows; i += 64) S::prefetch(next + i);
+  prefetch_rows<S>(from, offset);
   return S::load_rows(from.rows, offset);
+}
+
+// 16 bytes of codes of each row, as the target wants them: transposed, or four rows side by side.
+template <typename S, typename To>
+[[gnu::always_inline]] inline typename S::Columns load_codes(const BlockSource<S>& from, std::size_t offset,
+                                                             const To&) {
+  if constexpr (To::kTransposes) {
+    return load_rows<S>(from, offset);
+  } else {
+    prefetch_rows<S>(from, offset);
+    return S::load_rows_as_they_lie(from.rows, offset);
+  }
 }
 
 // The first four of 16 bytes of each row: where that many may be read, the quickest way to a number of each row.
 template <typename S>
 [[gnu::always_inline]] inline typename S::I32 load_first_column(const BlockSource<S>& from, std::size_t offset) {
-  S::prefetch(from.next_panel + kPanelRows * offset);
+  S::prefetch(from.later_panel + kPanelRows * offset);
   return S::load_first_column(from.rows, offset);
 }
 
 // A number of each row.
 template <typename S>
 [[gnu::always_inline]] inline typename S::F32 load_f16_column(const BlockSource<S>& from, std::size_t offset) {
-  S::prefetch(from.next_panel + kPanelRows * offset);
+  S::prefetch(from.later_panel + kPanelRows * offset);
   return S::load_f16_column(from.rows, offset);
+}
+
+// The f16 that a block begins with; 16 bytes from there on may be read.
+template <typename S>
+[[gnu::always_inline]] inline typename S::F32 load_scales(const BlockSource<S>& from) {
+  S::prefetch(from.later_panel);
+  return S::load_scales(from.rows);
 }
 
 template <typename S>
 [[gnu::always_inline]] inline typename S::I32 load_32_column(const BlockSource<S>& from, std::size_t offset) {
-  S::prefetch(from.next_panel + kPanelRows * offset);
+  S::prefetch(from.later_panel + kPanelRows * offset);
   return S::load_32_column(from.rows, offset);
 }
 
@@ -65,6 +90,8 @@ template <typename S>
 // group, before its codes or after.
 template <typename S>
 struct PanelTarget {
+  static constexpr bool kTransposes = true;
+
   std::uint8_t* first_codes;
   float* scales;
   float* minimums;
@@ -116,7 +143,7 @@ template <typename S, typename To, typename Low, typename High>
 [[gnu::always_inline]] inline void split_nibbles(const BlockSource<S>& from, std::size_t offset, To& to,
                                                  std::size_t first_low, std::size_t first_high, const Low& finish_low,
                                                  const High& finish_high) {
-  const auto bytes = load_rows<S>(from, offset);
+  const auto bytes = load_codes<S>(from, offset, to);
   unroll<4>([&](auto quad) {
     constexpr std::size_t kQuad = decltype(quad)::kValue;
     const auto low = byte_field<S, 0, 0, 0x0f>(bytes.at[kQuad]);
@@ -186,9 +213,10 @@ struct Block;
 template <typename S>
 struct Block<S, DType::kQ4_0> {
   static constexpr std::size_t kBytes = 18, kValues = 32;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
-    to.scale(0, lower_f16<S>(load_first_column<S>(from, 0)));
+    to.scale(0, load_scales<S>(from));
     split_nibbles<S>(from, 2, to, 0, 16);
   }
 };
@@ -196,6 +224,7 @@ struct Block<S, DType::kQ4_0> {
 template <typename S>
 struct Block<S, DType::kQ4_1> {
   static constexpr std::size_t kBytes = 20, kValues = 32;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     const auto header = load_first_column<S>(from, 0);
@@ -208,9 +237,10 @@ struct Block<S, DType::kQ4_1> {
 template <typename S>
 struct Block<S, DType::kQ5_0> {
   static constexpr std::size_t kBytes = 22, kValues = 32;
+  static constexpr bool kNeedsColumns = true;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
-    to.scale(0, lower_f16<S>(load_first_column<S>(from, 0)));
+    to.scale(0, load_scales<S>(from));
     split_nibbles_with_fifth_bits<S>(from, 6, load_first_column<S>(from, 2), to);
   }
 };
@@ -218,6 +248,7 @@ struct Block<S, DType::kQ5_0> {
 template <typename S>
 struct Block<S, DType::kQ5_1> {
   static constexpr std::size_t kBytes = 24, kValues = 32;
+  static constexpr bool kNeedsColumns = true;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     const auto header = load_first_column<S>(from, 0);
@@ -230,12 +261,13 @@ struct Block<S, DType::kQ5_1> {
 template <typename S>
 struct Block<S, DType::kQ8_0> {
   static constexpr std::size_t kBytes = 34, kValues = 32;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
-    to.scale(0, lower_f16<S>(load_first_column<S>(from, 0)));
+    to.scale(0, load_scales<S>(from));
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::kValue;
-      const auto bytes = load_rows<S>(from, 2 + 16 * kHalf);
+      const auto bytes = load_codes<S>(from, 2 + 16 * kHalf, to);
       unroll<4>([&](auto quad) {
         constexpr std::size_t kQuad = decltype(quad)::kValue;
         const auto codes = S::bit_xor(bytes.at[kQuad], S::set1_i32(0x80808080U));  // q + 128
@@ -248,6 +280,7 @@ struct Block<S, DType::kQ8_0> {
 template <typename S>
 struct Block<S, DType::kQ2_K> {
   static constexpr std::size_t kBytes = 84, kValues = 256;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     const auto header = load_32_column<S>(from, 80);
@@ -263,7 +296,7 @@ struct Block<S, DType::kQ2_K> {
     });
     unroll<4>([&](auto run) {  // bits 2j of 16 bytes belong to the j-th run of 32 columns
       constexpr std::size_t kRun = decltype(run)::kValue;
-      const auto bytes = load_rows<S>(from, 16 + 16 * kRun);
+      const auto bytes = load_codes<S>(from, 16 + 16 * kRun, to);
       unroll<4>([&](auto quad) {
         constexpr std::size_t kFirst = kRun / 2 * 128 + kRun % 2 * 16 + 4 * decltype(quad)::kValue;
         const auto four = bytes.at[decltype(quad)::kValue];
@@ -279,6 +312,7 @@ struct Block<S, DType::kQ2_K> {
 template <typename S>
 struct Block<S, DType::kQ3_K> {
   static constexpr std::size_t kBytes = 110, kValues = 256;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     // Bytes 94 .. 109: two of the codes, twelve of the scales, f16 d.
@@ -298,10 +332,10 @@ struct Block<S, DType::kQ3_K> {
     });
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::kValue;
-      const auto high = load_rows<S>(from, 16 * kHalf);  // bit i of a byte belongs to the i-th run of 32 columns
+      const auto high = load_codes<S>(from, 16 * kHalf, to);  // bit i of a byte belongs to the i-th run of 32 columns
       unroll<2>([&](auto part) {
         constexpr std::size_t kPart = decltype(part)::kValue;
-        const auto low = load_rows<S>(from, 32 + 32 * kPart + 16 * kHalf);
+        const auto low = load_codes<S>(from, 32 + 32 * kPart + 16 * kHalf, to);
         unroll<4>([&](auto run) {
           constexpr int kRun = decltype(run)::kValue;
           unroll<4>([&](auto quad) {
@@ -319,6 +353,7 @@ struct Block<S, DType::kQ3_K> {
 template <typename S>
 struct Block<S, DType::kQ4_K> {
   static constexpr std::size_t kBytes = 144, kValues = 256;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     unpack_k_scales<S>(from, to);
@@ -333,12 +368,13 @@ struct Block<S, DType::kQ4_K> {
 template <typename S>
 struct Block<S, DType::kQ5_K> {
   static constexpr std::size_t kBytes = 176, kValues = 256;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     unpack_k_scales<S>(from, to);
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::kValue;
-      const auto high = load_rows<S>(from, 16 + 16 * kHalf);  // bit g of a byte belongs to group g
+      const auto high = load_codes<S>(from, 16 + 16 * kHalf, to);  // bit g of a byte belongs to group g
       unroll<4>([&](auto pair) {
         constexpr std::size_t kPair = decltype(pair)::kValue;
         const auto even = [&](typename S::I32 nibbles, auto quad) {
@@ -357,6 +393,7 @@ struct Block<S, DType::kQ5_K> {
 template <typename S>
 struct Block<S, DType::kQ6_K> {
   static constexpr std::size_t kBytes = 210, kValues = 256;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     const auto d = load_f16_column<S>(from, 208);
@@ -369,7 +406,7 @@ struct Block<S, DType::kQ6_K> {
     unroll<4>([&](auto index) {  // a part of 128 columns, and of its runs of 32 a half
       constexpr std::size_t kPart = decltype(index)::kValue / 2;
       constexpr std::size_t kHalf = decltype(index)::kValue % 2;
-      const auto high = load_rows<S>(from, 128 + 32 * kPart + 16 * kHalf);  // bits 2j of a byte belong to run j
+      const auto high = load_codes<S>(from, 128 + 32 * kPart + 16 * kHalf, to);  // bits 2j of a byte belong to run j
       unroll<2>([&](auto run) {
         constexpr int kRun = decltype(run)::kValue;
         const auto lower = [&](typename S::I32 nibbles, auto quad) {
@@ -388,9 +425,10 @@ struct Block<S, DType::kQ6_K> {
 template <typename S>
 struct Block<S, DType::kIQ4_NL> {
   static constexpr std::size_t kBytes = 18, kValues = 32;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
-    to.scale(0, lower_f16<S>(load_first_column<S>(from, 0)));
+    to.scale(0, load_scales<S>(from));
     look_up_nibbles<S>(from, 2, kIq4Codes, to, 0, 16);
   }
 };
@@ -398,6 +436,7 @@ struct Block<S, DType::kIQ4_NL> {
 template <typename S>
 struct Block<S, DType::kIQ4_XS> {
   static constexpr std::size_t kBytes = 136, kValues = 256;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     const auto header = load_rows<S>(from, 0);  // f16 d, upper pairs of the scales; their lower nibbles; codes
@@ -419,6 +458,7 @@ struct Block<S, DType::kIQ4_XS> {
 template <typename S>
 struct Block<S, DType::kMXFP4> {
   static constexpr std::size_t kBytes = 17, kValues = 32;
+  static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
     // 2^(e - 128): the exponent field is e - 1, but for e < 2 the number is subnormal, (e + 1) 2^-128, whose bits are

@@ -10,7 +10,7 @@ template <typename S, DType kDType>
 inline constexpr PanelFormat kFormat = kPanelFormats.of[static_cast<std::size_t>(kDType)];
 
 // How far ahead weights are prefetched, at least: with less, panels of short rows come late.
-constexpr std::size_t kPrefetchBytes = 16384;
+constexpr std::size_t kPrefetchBytes = 32768;
 
 template <typename S>
 [[gnu::always_inline]] inline BlockSource<S> block_source(const WeightRows& rows, std::size_t byte) {
@@ -37,7 +37,8 @@ template <typename S, DType kDType>
   constexpr bool kHasMinimum = kFormat<S, kDType>.has_minimum;
   std::byte copy[kPanelRows][B::kBytes];
   copy_rows<S>(rows, first_byte, B::kBytes, copy);
-  B::unpack({S::Rows::from(copy[0], B::kBytes), copy[0]}, to);
+  BlockSource<S> from{S::Rows::from(copy[0], B::kBytes), copy[0]};
+  B::unpack(from, to);
   for (std::size_t row = rows.rows; row < kPanelRows; ++row) {
     for (std::size_t quad = 0; quad < B::kValues / 4; ++quad) {
       __builtin_memset(to.first_codes + (quad * kPanelRows + row) * 4, 0, 4);

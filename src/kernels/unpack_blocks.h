@@ -15,73 +15,71 @@
 
 namespace carat::loops {
 
-// A block of each of 16 rows.
+// A block of each of 16 rows. Its loads also prefetch as much of a later panel, which lies behind this one in memory:
+// so memory is read in one ascending stream, well ahead, in whatever order the fields of a block are loaded; the rows
+// themselves are often too short for the processor to foresee them. Beyond the end of the matrix a prefetch does
+// nothing.
 template <typename S>
 struct BlockSource {
   typename S::Rows rows;
-  // Where a later panel of the matrix has what is at this block's first column here; for prefetching.
-  const std::byte* later_panel;
+  const std::byte* later;  // where that panel has what is at this block's first column here
+  const std::byte* ahead = later;
 
   void advance(std::size_t bytes) {
     rows.advance(bytes);
-    later_panel += kPanelRows * bytes;
+    later += kPanelRows * bytes;
+    ahead = later;
+  }
+  // For a load of so many bytes of each row.
+  template <std::size_t kBytes>
+  [[gnu::always_inline]] void prefetch() {
+    for (std::size_t i = 0; i < kPanelRows * kBytes; i += 64) S::prefetch(ahead + i);
+    ahead += kPanelRows * kBytes;
   }
 };
 
-// Loads of 16 rows, which also prefetch as much of a later panel. Panels of a matrix lie one behind the other, so that
-// this reads memory in an ascending stream, well ahead; the rows themselves are often too short for the processor to
-// foresee them. Beyond the end of the matrix a prefetch does nothing.
-//
-// 16 bytes of each row.
-template <typename S>
-[[gnu::always_inline]] inline void prefetch_rows(const BlockSource<S>& from, std::size_t offset) {
-  const std::byte* next = from.later_panel + kPanelRows * offset;
-  for (std::size_t i = 0; i < 16 * kPanelRows; i += 64) S::prefetch(next + i);
-}
-
 // 16 bytes of each row, transposed.
 template <typename S>
-[[gnu::always_inline]] inline typename S::Columns load_rows(const BlockSource<S>& from, std::size_t offset) {
-  prefetch_rows<S>(from, offset);
+[[gnu::always_inline]] inline typename S::Columns load_rows(BlockSource<S>& from, std::size_t offset) {
+  from.template prefetch<16>();
   return S::load_rows(from.rows, offset);
 }
 
 // 16 bytes of codes of each row, as the target wants them: transposed, or four rows side by side.
 template <typename S, typename To>
-[[gnu::always_inline]] inline typename S::Columns load_codes(const BlockSource<S>& from, std::size_t offset,
-                                                             const To&) {
+[[gnu::always_inline]] inline typename S::Columns load_codes(BlockSource<S>& from, std::size_t offset, const To&) {
   if constexpr (To::kTransposes) {
     return load_rows<S>(from, offset);
   } else {
-    prefetch_rows<S>(from, offset);
+    from.template prefetch<16>();
     return S::load_rows_as_they_lie(from.rows, offset);
   }
 }
 
 // The first four of 16 bytes of each row: where that many may be read, the quickest way to a number of each row.
 template <typename S>
-[[gnu::always_inline]] inline typename S::I32 load_first_column(const BlockSource<S>& from, std::size_t offset) {
-  S::prefetch(from.later_panel + kPanelRows * offset);
+[[gnu::always_inline]] inline typename S::I32 load_first_column(BlockSource<S>& from, std::size_t offset) {
+  from.template prefetch<4>();
   return S::load_first_column(from.rows, offset);
 }
 
 // A number of each row.
 template <typename S>
-[[gnu::always_inline]] inline typename S::F32 load_f16_column(const BlockSource<S>& from, std::size_t offset) {
-  S::prefetch(from.later_panel + kPanelRows * offset);
+[[gnu::always_inline]] inline typename S::F32 load_f16_column(BlockSource<S>& from, std::size_t offset) {
+  from.template prefetch<2>();
   return S::load_f16_column(from.rows, offset);
 }
 
 // The f16 that a block begins with; 16 bytes from there on may be read.
 template <typename S>
-[[gnu::always_inline]] inline typename S::F32 load_scales(const BlockSource<S>& from) {
-  S::prefetch(from.later_panel);
+[[gnu::always_inline]] inline typename S::F32 load_scales(BlockSource<S>& from) {
+  from.template prefetch<2>();
   return S::load_scales(from.rows);
 }
 
 template <typename S>
-[[gnu::always_inline]] inline typename S::I32 load_32_column(const BlockSource<S>& from, std::size_t offset) {
-  S::prefetch(from.later_panel + kPanelRows * offset);
+[[gnu::always_inline]] inline typename S::I32 load_32_column(BlockSource<S>& from, std::size_t offset) {
+  from.template prefetch<4>();
   return S::load_32_column(from.rows, offset);
 }
 
@@ -140,7 +138,7 @@ template <typename S>
 // 16 bytes of nibbles at `offset`: the lower ones are columns first_low .. + 15, the upper ones first_high .. + 15.
 // finish_low(nibbles, quad) and finish_high make codes of the nibbles of the quad-th four columns.
 template <typename S, typename To, typename Low, typename High>
-[[gnu::always_inline]] inline void split_nibbles(const BlockSource<S>& from, std::size_t offset, To& to,
+[[gnu::always_inline]] inline void split_nibbles(BlockSource<S>& from, std::size_t offset, To& to,
                                                  std::size_t first_low, std::size_t first_high, const Low& finish_low,
                                                  const High& finish_high) {
   const auto bytes = load_codes<S>(from, offset, to);
@@ -154,7 +152,7 @@ template <typename S, typename To, typename Low, typename High>
 }
 
 template <typename S, typename To>
-[[gnu::always_inline]] inline void split_nibbles(const BlockSource<S>& from, std::size_t offset, To& to,
+[[gnu::always_inline]] inline void split_nibbles(BlockSource<S>& from, std::size_t offset, To& to,
                                                  std::size_t first_low, std::size_t first_high) {
   const auto as_they_are = [](typename S::I32 nibbles, auto) { return nibbles; };
   split_nibbles<S>(from, offset, to, first_low, first_high, as_they_are, as_they_are);
@@ -162,7 +160,7 @@ template <typename S, typename To>
 
 // The nibbles are numbers of bytes in a table.
 template <typename S, typename To>
-[[gnu::always_inline]] inline void look_up_nibbles(const BlockSource<S>& from, std::size_t offset,
+[[gnu::always_inline]] inline void look_up_nibbles(BlockSource<S>& from, std::size_t offset,
                                                    const std::uint8_t (&table)[16], To& to, std::size_t first_low,
                                                    std::size_t first_high) {
   const auto look_up = [&table](typename S::I32 nibbles, auto) { return S::lookup(table, nibbles); };
@@ -171,7 +169,7 @@ template <typename S, typename To>
 
 // Q5_0, Q5_1: bit i of a lane of `high` is the fifth bit of column i.
 template <typename S, typename To>
-[[gnu::always_inline]] inline void split_nibbles_with_fifth_bits(const BlockSource<S>& from, std::size_t offset,
+[[gnu::always_inline]] inline void split_nibbles_with_fifth_bits(BlockSource<S>& from, std::size_t offset,
                                                                  typename S::I32 high, To& to) {
   // The product puts copies of four bits 7 apart, so that bit i arrives at bit 4 of byte i; the mask drops the others.
   const auto spread = [](typename S::I32 four_bits) {
@@ -188,7 +186,7 @@ template <typename S, typename To>
 
 // Q4_K, Q5_K: f16 d, f16 dmin and 12 bytes of eight 6-bit scales and minimums at the start of the block.
 template <typename S, typename To>
-[[gnu::always_inline]] inline void unpack_k_scales(const BlockSource<S>& from, To& to) {
+[[gnu::always_inline]] inline void unpack_k_scales(BlockSource<S>& from, To& to) {
   const auto header = load_rows<S>(from, 0);
   const auto d = lower_f16<S>(header.at[0]);
   const auto d_min = upper_f16<S>(header.at[0]);
@@ -215,7 +213,7 @@ struct Block<S, DType::kQ4_0> {
   static constexpr std::size_t kBytes = 18, kValues = 32;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     to.scale(0, load_scales<S>(from));
     split_nibbles<S>(from, 2, to, 0, 16);
   }
@@ -226,7 +224,7 @@ struct Block<S, DType::kQ4_1> {
   static constexpr std::size_t kBytes = 20, kValues = 32;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     const auto header = load_first_column<S>(from, 0);
     to.scale(0, lower_f16<S>(header));
     to.minimum(0, negative<S>(upper_f16<S>(header)));
@@ -239,7 +237,7 @@ struct Block<S, DType::kQ5_0> {
   static constexpr std::size_t kBytes = 22, kValues = 32;
   static constexpr bool kNeedsColumns = true;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     to.scale(0, load_scales<S>(from));
     split_nibbles_with_fifth_bits<S>(from, 6, load_first_column<S>(from, 2), to);
   }
@@ -250,7 +248,7 @@ struct Block<S, DType::kQ5_1> {
   static constexpr std::size_t kBytes = 24, kValues = 32;
   static constexpr bool kNeedsColumns = true;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     const auto header = load_first_column<S>(from, 0);
     to.scale(0, lower_f16<S>(header));
     to.minimum(0, negative<S>(upper_f16<S>(header)));
@@ -263,7 +261,7 @@ struct Block<S, DType::kQ8_0> {
   static constexpr std::size_t kBytes = 34, kValues = 32;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     to.scale(0, load_scales<S>(from));
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::kValue;
@@ -282,7 +280,7 @@ struct Block<S, DType::kQ2_K> {
   static constexpr std::size_t kBytes = 84, kValues = 256;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     const auto header = load_32_column<S>(from, 80);
     const auto d = lower_f16<S>(header);
     const auto d_min = upper_f16<S>(header);
@@ -314,7 +312,7 @@ struct Block<S, DType::kQ3_K> {
   static constexpr std::size_t kBytes = 110, kValues = 256;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     // Bytes 94 .. 109: two of the codes, twelve of the scales, f16 d.
     const auto tail = load_rows<S>(from, 94);
     const auto d = upper_f16<S>(tail.at[3]);
@@ -355,7 +353,7 @@ struct Block<S, DType::kQ4_K> {
   static constexpr std::size_t kBytes = 144, kValues = 256;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     unpack_k_scales<S>(from, to);
     unroll<8>([&](auto run) {
       constexpr std::size_t kRun = decltype(run)::kValue;
@@ -370,7 +368,7 @@ struct Block<S, DType::kQ5_K> {
   static constexpr std::size_t kBytes = 176, kValues = 256;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     unpack_k_scales<S>(from, to);
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::kValue;
@@ -395,7 +393,7 @@ struct Block<S, DType::kQ6_K> {
   static constexpr std::size_t kBytes = 210, kValues = 256;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     const auto d = load_f16_column<S>(from, 208);
     const auto packed = load_rows<S>(from, 192);
     unroll<16>([&](auto group) {
@@ -427,7 +425,7 @@ struct Block<S, DType::kIQ4_NL> {
   static constexpr std::size_t kBytes = 18, kValues = 32;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     to.scale(0, load_scales<S>(from));
     look_up_nibbles<S>(from, 2, kIq4Codes, to, 0, 16);
   }
@@ -438,7 +436,7 @@ struct Block<S, DType::kIQ4_XS> {
   static constexpr std::size_t kBytes = 136, kValues = 256;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     const auto header = load_rows<S>(from, 0);  // f16 d, upper pairs of the scales; their lower nibbles; codes
     const auto d = lower_f16<S>(header.at[0]);
     unroll<8>([&](auto group) {
@@ -460,7 +458,7 @@ struct Block<S, DType::kMXFP4> {
   static constexpr std::size_t kBytes = 17, kValues = 32;
   static constexpr bool kNeedsColumns = false;
   template <typename To>
-  [[gnu::always_inline]] static void unpack(const BlockSource<S>& from, To& to) {
+  [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
     // 2^(e - 128): the exponent field is e - 1, but for e < 2 the number is subnormal, (e + 1) 2^-128, whose bits are
     // larger than those of the field only then.
     const auto e = lane_field<S, 0, 8>(load_first_column<S>(from, 0));

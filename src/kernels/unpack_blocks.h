@@ -1,6 +1,9 @@
 // Block<S, dtype>::unpack: a block of each of 16 rows to 8-bit codes, scales and minimums, written once over a register
 // vocabulary S (simd_*.h). reference_blocks.h has the same layouts one value at a time.
 //
+// Fields are loaded in the order in which they lie, as far as possible: the processor foresees only ascending reads
+// (Q6_K, whose scales come last: one token 18 against 24 GB/s with its scales loaded first, on Zen 4).
+//
 // Rows are loaded 16 bytes at a time and transposed in registers to four `columns`, whose lanes hold four bytes of a
 // row: what a panel stores for four matrix columns. Fields narrower than a byte are then cut out of all 64 bytes at
 // once by a shift of the 32-bit lanes and a mask per byte.
@@ -281,17 +284,7 @@ struct Block<S, DType::kQ2_K> {
   static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
-    const auto header = load_32_column<S>(from, 80);
-    const auto d = lower_f16<S>(header);
-    const auto d_min = upper_f16<S>(header);
     const auto packed = load_rows<S>(from, 0);
-    unroll<16>([&](auto group) {
-      constexpr int kGroup = decltype(group)::kValue;
-      const auto scale = lane_field<S, kGroup % 4 * 8, 4>(packed.at[kGroup / 4]);
-      const auto minimum = lane_field<S, kGroup % 4 * 8 + 4, 4>(packed.at[kGroup / 4]);
-      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
-      to.minimum(kGroup, S::mul(d_min, S::to_f32(minimum)));
-    });
     unroll<4>([&](auto run) {  // bits 2j of 16 bytes belong to the j-th run of 32 columns
       constexpr std::size_t kRun = decltype(run)::kValue;
       const auto bytes = load_codes<S>(from, 16 + 16 * kRun, to);
@@ -304,6 +297,16 @@ struct Block<S, DType::kQ2_K> {
         to.codes(kFirst + 96, byte_field<S, 6, 0, 0x03>(four));
       });
     });
+    const auto header = load_32_column<S>(from, 80);
+    const auto d = lower_f16<S>(header);
+    const auto d_min = upper_f16<S>(header);
+    unroll<16>([&](auto group) {
+      constexpr int kGroup = decltype(group)::kValue;
+      const auto scale = lane_field<S, kGroup % 4 * 8, 4>(packed.at[kGroup / 4]);
+      const auto minimum = lane_field<S, kGroup % 4 * 8 + 4, 4>(packed.at[kGroup / 4]);
+      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
+      to.minimum(kGroup, S::mul(d_min, S::to_f32(minimum)));
+    });
   }
 };
 
@@ -313,21 +316,6 @@ struct Block<S, DType::kQ3_K> {
   static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
-    // Bytes 94 .. 109: two of the codes, twelve of the scales, f16 d.
-    const auto tail = load_rows<S>(from, 94);
-    const auto d = upper_f16<S>(tail.at[3]);
-    const auto joined = [](typename S::I32 low, typename S::I32 high) {
-      return S::bit_or(S::template shr<16>(low), S::template shl<16>(high));
-    };
-    const typename S::I32 packed[3] = {joined(tail.at[0], tail.at[1]), joined(tail.at[1], tail.at[2]),
-                                       joined(tail.at[2], tail.at[3])};
-    unroll<16>([&](auto group) {
-      constexpr int kGroup = decltype(group)::kValue;
-      const auto low = lane_field<S, kGroup % 4 * 8 + kGroup / 8 * 4, 4>(packed[kGroup / 4 % 2]);
-      const auto high = lane_field<S, kGroup % 4 * 8 + kGroup / 4 * 2, 2>(packed[2]);
-      const auto scale = S::sub_i32(S::bit_or(low, S::template shl<4>(high)), S::set1_i32(32));
-      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
-    });
     unroll<2>([&](auto half) {
       constexpr std::size_t kHalf = decltype(half)::kValue;
       const auto high = load_codes<S>(from, 16 * kHalf, to);  // bit i of a byte belongs to the i-th run of 32 columns
@@ -344,6 +332,21 @@ struct Block<S, DType::kQ3_K> {
           });
         });
       });
+    });
+    // Bytes 94 .. 109: two of the codes, twelve of the scales, f16 d.
+    const auto tail = load_rows<S>(from, 94);
+    const auto d = upper_f16<S>(tail.at[3]);
+    const auto joined = [](typename S::I32 low, typename S::I32 high) {
+      return S::bit_or(S::template shr<16>(low), S::template shl<16>(high));
+    };
+    const typename S::I32 packed[3] = {joined(tail.at[0], tail.at[1]), joined(tail.at[1], tail.at[2]),
+                                       joined(tail.at[2], tail.at[3])};
+    unroll<16>([&](auto group) {
+      constexpr int kGroup = decltype(group)::kValue;
+      const auto low = lane_field<S, kGroup % 4 * 8 + kGroup / 8 * 4, 4>(packed[kGroup / 4 % 2]);
+      const auto high = lane_field<S, kGroup % 4 * 8 + kGroup / 4 * 2, 2>(packed[2]);
+      const auto scale = S::sub_i32(S::bit_or(low, S::template shl<4>(high)), S::set1_i32(32));
+      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
     });
   }
 };
@@ -394,13 +397,6 @@ struct Block<S, DType::kQ6_K> {
   static constexpr bool kNeedsColumns = false;
   template <typename To>
   [[gnu::always_inline]] static void unpack(BlockSource<S>& from, To& to) {
-    const auto d = load_f16_column<S>(from, 208);
-    const auto packed = load_rows<S>(from, 192);
-    unroll<16>([&](auto group) {
-      constexpr int kGroup = decltype(group)::kValue;
-      const auto scale = S::template sar<24>(S::template shl<24 - kGroup % 4 * 8>(packed.at[kGroup / 4]));
-      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
-    });
     unroll<4>([&](auto index) {  // a part of 128 columns, and of its runs of 32 a half
       constexpr std::size_t kPart = decltype(index)::kValue / 2;
       constexpr std::size_t kHalf = decltype(index)::kValue % 2;
@@ -416,6 +412,13 @@ struct Block<S, DType::kQ6_K> {
         constexpr std::size_t kFirst = 128 * kPart + 32 * kRun + 16 * kHalf;
         split_nibbles<S>(from, 64 * kPart + 32 * kRun + 16 * kHalf, to, kFirst, kFirst + 64, lower, upper);
       });
+    });
+    const auto d = load_f16_column<S>(from, 208);
+    const auto packed = load_rows<S>(from, 192);
+    unroll<16>([&](auto group) {
+      constexpr int kGroup = decltype(group)::kValue;
+      const auto scale = S::template sar<24>(S::template shl<24 - kGroup % 4 * 8>(packed.at[kGroup / 4]));
+      to.scale(kGroup, S::mul(d, S::to_f32(scale)));
     });
   }
 };

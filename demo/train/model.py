@@ -20,7 +20,7 @@ def config(vocab: dict) -> Gemma4Config:
         "vocab_size": vocabulary.SIZE, "vocab_size_per_layer_input": vocabulary.SIZE, "hidden_size": 128,
         "hidden_size_per_layer_input": 16, "intermediate_size": 256, "num_hidden_layers": len(LAYER_TYPES),
         "layer_types": LAYER_TYPES, "num_kv_shared_layers": 5, "num_attention_heads": 4, "num_key_value_heads": 1,
-        "head_dim": 32, "global_head_dim": 64, "sliding_window": 64, "max_position_embeddings": 4096,
+        "head_dim": 32, "global_head_dim": 64, "sliding_window": 512, "max_position_embeddings": 4096,
         "final_logit_softcapping": 30.0, "tie_word_embeddings": True,
         "rope_parameters": {
             "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},

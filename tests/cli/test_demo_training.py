@@ -123,6 +123,15 @@ def test_questions_about_pictures_have_the_right_answers():
     assert not any("colour is the circle" in question for question in answers)  # there are two
 
 
+def test_which_of_two_is_left_is_told_by_where_they_are():
+    rng, answers = random.Random(6), {}
+    for _ in range(200):
+        _, question, answer = drawings.question_about(rng, [("star", "red", (0, 0)), ("circle", "blue", (2, 1))])
+        answers[question] = answer
+    assert answers["Is the star left or right of the circle?"] == "Star top left, circle middle right: left."
+    assert answers["On which side of the star is the circle?"] == "Circle middle right, star top left: right."
+
+
 def test_a_talk_about_a_picture_stays_with_its_things():
     rng = random.Random(8)
     for _ in range(20):

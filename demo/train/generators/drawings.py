@@ -106,8 +106,9 @@ def question_about(rng: random.Random, things: list) -> tuple:
         shape, _, cell = rng.choice(alone)
         return "places", rng.choice(PLACE).format(shape=shape), cell_name(cell).capitalize() + "."
     a, b = rng.choice(apart)
-    side = "Left." if a[2][0] < b[2][0] else "Right."
-    return "places", rng.choice(RELATION).format(a=a[0], b=b[0]), side
+    # Where both are comes first: what is left of what is then a matter of words.
+    places = f"{a[0].capitalize()} {cell_name(a[2])}, {b[0]} {cell_name(b[2])}"
+    return "places", rng.choice(RELATION).format(a=a[0], b=b[0]), f"{places}: {'left' if a[2][0] < b[2][0] else 'right'}."
 
 
 def make(rng, held_out: bool, questions: int = 1, budget: int = 70):

@@ -98,7 +98,7 @@ struct RenderedPrompt {
   std::vector<std::int32_t> ids;  // media as placeholders, as many as they take
 };
 
-// Every function may be called from any thread at any time; none waits for a step of the engine.
+// Every function may be called from any thread at any time; none but stop() waits for a step of the engine.
 class Answerer {
  public:
   virtual ~Answerer() = default;
@@ -117,8 +117,14 @@ class Answerer {
   virtual const Tokenizer& tokenizer() const = 0;
 
   // No more requests are taken (BusyError); those that run or wait are finished. Returns at once; status().running and
-  // .queued fall to 0. The destructor cancels what is left.
+  // .queued fall to 0.
   virtual void drain() = 0;
+
+  // Cancels what is left and waits until all of it has ended: at most a step. No listener is called afterwards, and no
+  // request is taken. The destructor does the same, but the last pointer may be a listener's, and what is destroyed on
+  // the thread that calls listeners would wait for itself: whoever lets go of an engine that others may still use stops
+  // it first. Not to be called by a listener.
+  virtual void stop() = 0;
 };
 
 // Submits and waits: the whole answer, for those who don't stream.

@@ -267,6 +267,12 @@ struct Engine::Impl {
     mailbox->busy_seconds += std::chrono::duration<double>(Clock::now() - mailbox->step_begun).count();
   }
 
+  void stop() {
+    const std::lock_guard lock(stopping);
+    thread.request_stop();
+    if (thread.joinable()) thread.join();
+  }
+
   // Until one place in the queue is free: about as long as answers have followed each other so far.
   std::size_t retry_seconds() const {
     const double answers = static_cast<double>(std::max<std::uint64_t>(1, mailbox->status.finished));
@@ -282,6 +288,7 @@ struct Engine::Impl {
   RunningSequences sequences;
   Batcher batcher;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
+  std::mutex stopping;  // guards the joining of thread
   std::jthread thread;  // last: joined before what it uses goes
 };
 
@@ -379,6 +386,10 @@ const Tokenizer& Engine::tokenizer() const {
 void Engine::drain() {
   const std::lock_guard lock(impl_->mailbox->mutex);
   impl_->mailbox->is_draining = true;
+}
+
+void Engine::stop() {
+  impl_->stop();
 }
 
 }  // namespace carat

@@ -53,6 +53,7 @@ class Engine final : public Answerer {
   const ModelInfo& info() const override;
   const Tokenizer& tokenizer() const override;
   void drain() override;
+  void stop() override;
 
  private:
   struct Impl;

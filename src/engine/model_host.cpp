@@ -21,6 +21,14 @@ ModelHost::ModelHost(Loader loader, Options options)
       options_(options),
       janitor_([this](const std::stop_token& stop) { run_janitor(stop); }) {}
 
+ModelHost::~ModelHost() {
+  janitor_.request_stop();
+  janitor_.join();
+  for (const auto& [name, slot] : slots_) {
+    if (slot.answerer != nullptr) slot.answerer->stop();
+  }
+}
+
 void ModelHost::run_janitor(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::vector<std::shared_ptr<Answerer>> gone;
@@ -84,6 +92,7 @@ std::shared_ptr<Answerer> ModelHost::acquire(const std::string& name, std::optio
       std::shared_ptr<Answerer> gone = std::move(found->second.answerer);
       slots_.erase(found);
       lock.unlock();
+      gone->stop();
       gone.reset();
       lock.lock();
     } else {

@@ -32,6 +32,8 @@ class ModelHost {
   };
 
   ModelHost(Loader loader, Options options);
+  // Stops all models, those in use as well.
+  ~ModelHost();
   ModelHost(const ModelHost&) = delete;
   ModelHost& operator=(const ModelHost&) = delete;
 

@@ -96,10 +96,35 @@ class LostAnswerer final : public Answerer {
   const ModelInfo& info() const override { return info_; }
   const Tokenizer& tokenizer() const override { throw Error(ErrorKind::kInternal, "nobody asks"); }
   void drain() override {}
+  void stop() override {}
 
  private:
   ModelInfo info_;
 };
+
+// The listener's was once the last pointer to the engine, whose thread then waited for itself: the process ended.
+TEST(ModelHost, StopsModelsThatListenersStillHold) {
+  std::atomic<int> events{0};
+  bool is_over = false;
+  {
+    ModelHost host(
+        [](const std::string& name) {
+          constexpr const char* kSlow = R"({"step_ms": 20, "answers": [{"output": "one two three four five six"}]})";
+          return make_scripted_answerer(parse_json(kSlow, "script", ErrorKind::kBadFile), name);
+        },
+        {});
+    std::shared_ptr<Answerer> model = host.acquire("slow");
+    Request request;
+    request.prompt = TokenPrompt{{1}};
+    model->submit(std::move(request), [&, model](Event&& event) {
+      ++events;
+      is_over = std::holds_alternative<Done>(event.body);
+    });
+    model.reset();
+    while (events == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(is_over);
+}
 
 TEST(ModelHost, LoadsAgainWhatHasChangedUnderneath) {
   int loads = 0;

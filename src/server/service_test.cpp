@@ -17,6 +17,7 @@ class StillAnswerer final : public Answerer {
   const ModelInfo& info() const override { return info_; }
   const Tokenizer& tokenizer() const override { throw Error(ErrorKind::kInternal, "nobody asks"); }
   void drain() override {}
+  void stop() override {}
 
  private:
   const EngineStatus& status_;

@@ -194,6 +194,9 @@ TEST(Sound, SaysWhyAFileIsRefused) {
             std::string::npos);
   EXPECT_NE(refusal(good, {.max_bytes = 1000}).find("the limit"), std::string::npos);
   EXPECT_NE(refusal(encoded({}, tones(3, 16'000, 1)), {.max_seconds = 2}).find("the limit"), std::string::npos);
+  const std::vector<float> one_sample{0.5F};
+  EXPECT_NE(refusal(encoded({SF_FORMAT_WAV | SF_FORMAT_FLOAT, 48'000, 1}, one_sample)).find("less than one at 16000"),
+            std::string::npos);
   std::vector<float> broken = tones(0.1, 16'000, 1);
   broken[800] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_NE(refusal(encoded({SF_FORMAT_WAV | SF_FORMAT_FLOAT}, broken)).find("no finite number"), std::string::npos);

@@ -53,6 +53,7 @@ void MonoMixer::push(std::span<const float> samples) {
 }
 
 void MonoMixer::take(std::vector<float>& sound) {
+  has_sound_ = has_sound_ || !sound_.empty();
   sound.insert(sound.end(), sound_.begin(), sound_.end());
   sound_.clear();
 }
@@ -62,6 +63,10 @@ std::vector<float> MonoMixer::finish() {
     throw Error(ErrorKind::kBadInput, name_ + ": holds no sound; there are no samples behind its header.");
   }
   resampler_.finish(sound_);
+  if (!has_sound_ && sound_.empty()) {
+    throw Error(ErrorKind::kBadInput, str(name_, ": holds no sound; its ", frames_, " samples at ", rate_,
+                                          " a second are less than one at ", kSoundRate, "."));
+  }
   return std::move(sound_);
 }
 

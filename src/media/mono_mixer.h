@@ -27,7 +27,8 @@ class MonoMixer {
   void push(std::span<const float> samples);
   // Appends to sound what is certain of the samples so far, and forgets it.
   void take(std::vector<float>& sound);
-  // Mono samples at kSoundRate that were not taken. Throws Error(kBadInput) where nothing was pushed.
+  // Mono samples at kSoundRate that were not taken. Throws Error(kBadInput) where less than one was
+  // pushed in all.
   std::vector<float> finish();
 
  private:
@@ -37,6 +38,7 @@ class MonoMixer {
   SoundLimits limits_;
   Resampler resampler_;
   std::size_t frames_ = 0;    // pushed so far
+  bool has_sound_ = false;    // some was taken
   std::vector<float> mono_;   // of one push
   std::vector<float> sound_;  // at kSoundRate
 };

@@ -14,10 +14,11 @@ TOKENIZER = Path(__file__).parent / "tokenizer.json"
 TEXT = {"arithmetic": (arithmetic, 8), "talk": (talk, 3), "tools": (tools, 4)}
 
 
+QUESTIONS = 6  # about a drawing, in training: they cost little beside its soft tokens
 # Pictures: those with questions, and crowded ones for the small heads of the media stage alone.
 PICTURES = {
-    "drawings": lambda rng, held_out: drawings.make(rng, held_out, 1 if held_out else 3),
-    "large drawings": lambda rng, held_out: drawings.make(rng, held_out, 1 if held_out else 3, budget=280),
+    "drawings": lambda rng, held_out: drawings.make(rng, held_out, 1 if held_out else QUESTIONS),
+    "large drawings": lambda rng, held_out: drawings.make(rng, held_out, 1 if held_out else QUESTIONS, budget=280),
     "reading": lambda rng, held_out: reading.make(rng, held_out, rng.choices(("large", "small at 70"), (6, 1))[0]),
     "small print": lambda rng, held_out: reading.make(rng, held_out, "small at 280"),
     "lines": lambda rng, _: reading.make_lines(rng),
@@ -70,6 +71,16 @@ def make_example(kind: str, rng, tokens, held_out: bool) -> dict:
     more, learnt = encode_more(sample, tokens)
     return {"kind": kind, "sample": sample, "prompt": prompt, "answer": answer + more,
             "learnt": [True] * len(answer) + learnt, "medium": medium}
+
+
+def ask_again(example: dict, rng, tokens) -> None:
+    """Gives an example about a drawing new questions, so that no answer is learnt by heart. What is known of the picture
+    stays."""
+    old = example["sample"]
+    sample = drawings.ask_about(rng, old.tags, QUESTIONS, old.budget)
+    prompt, answer = encode(sample, tokens, example["medium"][2])
+    more, learnt = encode_more(sample, tokens)
+    example.update({"sample": sample, "prompt": prompt, "answer": answer + more, "learnt": [True] * len(answer) + learnt})
 
 
 def load_or_make(folder: Path, kind: str, count: int, seed: int, held_out: bool = False) -> list:

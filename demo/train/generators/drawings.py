@@ -122,10 +122,14 @@ def make(rng, held_out: bool, questions: int = 1, budget: int = 70):
 
     things = pick_case(rng, held_out, draw_scene)
     image, places = draw(rng, things)
-    (ability, question, answer), *more = [question_about(rng, things) for _ in range(questions)]
-    return Sample(ability, ask_about_picture(question), answer + TURN_END, budget=budget,
-                  tags={"things": things, "places": places},
-                  more=[(question, answer + TURN_END) for _, question, answer in more]), image
+    return ask_about(rng, {"things": things, "places": places}, questions, budget), image
+
+
+def ask_about(rng, tags: dict, questions: int, budget: int) -> Sample:
+    """The same picture with other questions; tags: of the sample that was made with it."""
+    (ability, question, answer), *more = [question_about(rng, tags["things"]) for _ in range(questions)]
+    return Sample(ability, ask_about_picture(question), answer + TURN_END, budget=budget, tags=tags,
+                  more=[(question, answer + TURN_END) for _, question, answer in more])
 
 
 def make_crowd(rng, budget: int = 70):

@@ -282,15 +282,16 @@ struct AffineFit {
   }
 };
 
+// above: the values less the offset.
 template <class Isa, class X>
-void offer_affine_codes(const X& x, typename Isa::Vector inverse_scale, typename Isa::Vector offset, float highest,
-                        const AffineSums<Isa>& sums, bool has_minimum, AffineFit<Isa>& fit) {
+void offer_affine_codes(const X& x, const typename Isa::Vector* above, typename Isa::Vector inverse_scale,
+                        float highest, const AffineSums<Isa>& sums, bool has_minimum, AffineFit<Isa>& fit) {
   // Two sums each: an addition waits for the one before it.
   typename Isa::Vector q_sum[2]{};
   typename Isa::Vector qq[2]{};
   typename Isa::Vector qx[2]{};
   for (std::size_t i = 0; i < X::kWidth; ++i) {
-    const typename Isa::Vector q = nearest_integer<Isa>((x.values[i] - offset) * inverse_scale, 0.0F, highest);
+    const typename Isa::Vector q = nearest_integer<Isa>(above[i] * inverse_scale, 0.0F, highest);
     const typename Isa::Vector wq = x.weighted(i, q);
     q_sum[i % 2] += wq;
     qq[i % 2] += wq * q;
@@ -318,13 +319,19 @@ AffineFit<Isa> best_scale_and_offset(const X& x, float highest, bool has_minimum
   AffineFit<Isa> fit;
   fit.offset = low;  // for a group whose values are all the same
   const Vector inverse_range = inverse<Isa>(high - low);
+  Vector above[X::kWidth];
+  const auto measure_from = [&](Vector offset) {
+    for (std::size_t i = 0; i < X::kWidth; ++i) above[i] = x.values[i] - offset;
+  };
+  measure_from(low);
   for (int c = 0; c < candidates; ++c) {
     const float share = 2.0F * static_cast<float>(c) / static_cast<float>(candidates - 1) - 1.0F;
-    offer_affine_codes<Isa>(x, (highest + 0.3F * spread + spread * share) * inverse_range, low, highest, sums,
+    offer_affine_codes<Isa>(x, above, (highest + 0.3F * spread + spread * share) * inverse_range, highest, sums,
                             has_minimum, fit);
   }
   for (int i = 0; i < refinements; ++i) {
-    offer_affine_codes<Isa>(x, inverse<Isa>(fit.scale), fit.offset, highest, sums, has_minimum, fit);
+    measure_from(fit.offset);
+    offer_affine_codes<Isa>(x, above, inverse<Isa>(fit.scale), highest, sums, has_minimum, fit);
   }
   return fit;
 }

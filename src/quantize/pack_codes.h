@@ -8,8 +8,7 @@
 
 namespace carat {
 
-// codes: those of the block's values in order, each within the type's range from 0 on. The blocks' codes and high bits
-// have to be zero before.
+// codes: those of the block's values in order, each within the type's range from 0 on.
 
 // 32 codes of 4 bits.
 inline void pack_nibbles(const std::uint8_t* codes, std::uint8_t (&bytes)[16]) {
@@ -18,8 +17,10 @@ inline void pack_nibbles(const std::uint8_t* codes, std::uint8_t (&bytes)[16]) {
 
 // Bit 4 of 32 codes.
 inline void pack_fifth_bits(const std::uint8_t* codes, std::uint8_t (&bytes)[4]) {
-  for (std::size_t i = 0; i < 32; ++i) {
-    bytes[i / 8] = static_cast<std::uint8_t>(bytes[i / 8] | ((codes[i] >> 4) << (i % 8)));
+  for (std::size_t i = 0; i < 4; ++i) {
+    unsigned bits = 0;  // gathered in a register: in memory, each would wait for the one before it
+    for (std::size_t j = 0; j < 8; ++j) bits |= (codes[8 * i + j] >> 4 & 1U) << j;
+    bytes[i] = static_cast<std::uint8_t>(bits);
   }
 }
 
@@ -33,8 +34,10 @@ inline void pack_pairs(const std::uint8_t* codes, std::uint8_t (&bytes)[64]) {
 
 // One bit of 256 codes, that of value i into bit i / 32 of byte i % 32.
 inline void pack_bit(const std::uint8_t* codes, unsigned bit, std::uint8_t (&bytes)[32]) {
-  for (std::size_t i = 0; i < 256; ++i) {
-    bytes[i % 32] = static_cast<std::uint8_t>(bytes[i % 32] | (((codes[i] >> bit) & 1) << (i / 32)));
+  for (std::size_t i = 0; i < 32; ++i) {
+    unsigned bits = 0;
+    for (std::size_t j = 0; j < 8; ++j) bits |= (codes[32 * j + i] >> bit & 1U) << j;
+    bytes[i] = static_cast<std::uint8_t>(bits);
   }
 }
 

@@ -14,20 +14,23 @@ TOKENIZER = Path(__file__).parent / "tokenizer.json"
 TEXT = {"arithmetic": (arithmetic, 8), "talk": (talk, 3), "tools": (tools, 4)}
 
 
-QUESTIONS = 6  # about a drawing, in training: they cost little beside its soft tokens
+QUESTIONS = 6  # about a picture, in training: they cost little beside its soft tokens
 # Pictures: those with questions, and crowded ones for the small heads of the media stage alone.
 PICTURES = {
     "drawings": lambda rng, held_out: drawings.make(rng, held_out, 1 if held_out else QUESTIONS),
     "large drawings": lambda rng, held_out: drawings.make(rng, held_out, 1 if held_out else QUESTIONS, budget=280),
     "reading": lambda rng, held_out: reading.make(rng, held_out, rng.choices(("large", "small at 70"), (6, 1))[0]),
     "small print": lambda rng, held_out: reading.make(rng, held_out, "small at 280"),
-    "lines": lambda rng, _: reading.make_lines(rng),
-    "large lines": lambda rng, _: reading.make_lines(rng, budget=280),
+    "lines": lambda rng, _: reading.make_lines(rng, QUESTIONS),
+    "large lines": lambda rng, _: reading.make_lines(rng, QUESTIONS, budget=280),
     "crowds": lambda rng, _: drawings.make_crowd(rng),
     "large crowds": lambda rng, _: drawings.make_crowd(rng, budget=280),
     "pages": lambda rng, _: reading.make_page(rng),
     "large pages": lambda rng, _: reading.make_page(rng, budget=280),
 }
+# Those that more can be asked about.
+ASK_AGAIN = {"drawings": drawings.ask_about, "large drawings": drawings.ask_about,
+             "lines": reading.ask_about_lines, "large lines": reading.ask_about_lines}
 
 
 def tokenizer() -> Tokenizer:
@@ -74,10 +77,12 @@ def make_example(kind: str, rng, tokens, held_out: bool) -> dict:
 
 
 def ask_again(example: dict, rng, tokens) -> None:
-    """Gives an example about a drawing new questions, so that no answer is learnt by heart. What is known of the picture
-    stays."""
+    """Gives an example new questions, where its picture allows any, so that no answer is learnt by heart. What is known
+    of the picture stays."""
+    if example["kind"] not in ASK_AGAIN:
+        return
     old = example["sample"]
-    sample = drawings.ask_about(rng, old.tags, QUESTIONS, old.budget)
+    sample = ASK_AGAIN[example["kind"]](rng, old.tags, QUESTIONS, old.budget)
     prompt, answer = encode(sample, tokens, example["medium"][2])
     more, learnt = encode_more(sample, tokens)
     example.update({"sample": sample, "prompt": prompt, "answer": answer + more, "learnt": [True] * len(answer) + learnt})

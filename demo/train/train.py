@@ -36,8 +36,8 @@ POOL_SIZES = {"text": 40_000, "drawings": 8_000, "large drawings": 1_200, "readi
               "large lines": 2_500, "small print": 2_500, "spoken": 4_000, "crowds": 4_000, "large crowds": 1_500,
               "pages": 4_000, "large pages": 2_000}
 # Of the decoder, padding included.
-BATCH_TOKENS = {"text": 2_600, "drawings": 2_400, "large drawings": 1_600, "reading": 1_600, "lines": 1_600,
-                "large lines": 1_600, "small print": 1_600, "spoken": 2_000, "crowds": 1_024, "large crowds": 1_024,
+BATCH_TOKENS = {"text": 2_600, "drawings": 2_400, "large drawings": 1_600, "reading": 1_600, "lines": 2_400,
+                "large lines": 2_400, "small print": 1_600, "spoken": 2_000, "crowds": 1_024, "large crowds": 1_024,
                 "pages": 1_024, "large pages": 1_024}
 START = Path(__file__).parent / "start.safetensors"
 SHARES = {"text": {"text": 1}, "media": {"crowds": 2, "large crowds": 1, "pages": 2, "large pages": 4, "spoken": 1},
@@ -268,9 +268,8 @@ def train(arguments):
                 group["lr"] = rate(step - first, progress) * arguments.rate * factor
         kind = rng.choices(list(shares), list(shares.values()))[0]
         examples = next(streams[kind])
-        if kind in ("drawings", "large drawings"):
-            for example in examples:
-                pools.ask_again(example, rng, tokens)
+        for example in examples:
+            pools.ask_again(example, rng, tokens)
         run.towers.forget()
         if stage == "bind" and kind != "text":
             compute_soft_tokens(run.model, [e for e in examples if "soft" not in e])

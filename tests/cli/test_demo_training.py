@@ -15,7 +15,7 @@ TRAIN = TESTS.parent / "demo" / "train"
 TOKENIZER = TRAIN / "tokenizer.json"
 sys.path.insert(0, str(TRAIN))
 
-from generators import arithmetic, drawings, spoken, talk, tools  # noqa: E402
+from generators import arithmetic, drawings, reading, spoken, talk, tools  # noqa: E402
 from generators.sample import is_held_out  # noqa: E402
 
 TEXT = (arithmetic, talk, tools)
@@ -148,3 +148,15 @@ def test_held_out_rows_of_digits_are_never_spoken_in_training():
     held_out = {case for case in cases if "," in case and is_held_out(case)}
     assert 0.05 < len(held_out) / len(cases) < 0.2
     assert not set(spoken.VOICES) & set(spoken.UNSEEN_VOICES)
+
+
+def test_lines_are_asked_for_by_their_numbers():
+    rng, lines = random.Random(9), ["7211", "exit", "09"]
+    answers = {}
+    for _ in range(60):
+        sample = reading.ask_about_lines(rng, {"lines": lines}, 4, 70)
+        first = sample.messages[0]["content"][1]["text"]
+        answers |= {question: answer.removesuffix("<turn|>") for question, answer in [(first, sample.answer), *sample.more]}
+    assert answers["Read the first line."] == "7211" and answers["What is the third line?"] == "09"
+    assert answers["What does it say?"] == "7211\nexit\n09"
+    assert "Read the fourth line." not in answers

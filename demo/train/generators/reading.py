@@ -15,6 +15,8 @@ SIDES = {70: SMALL_SIDE, 280: LARGE_SIDE}  # of pages that a budget shows as the
 WORDS = ("open", "exit", "stop", "sale", "bank", "cafe", "taxi", "park", "shop", "milk", "bread", "water", "north",
          "south", "east", "west", "hotel", "music", "gold", "free", "push", "pull", "hot", "cold", "red", "blue")
 QUESTIONS = ("What is printed here?", "Read the text.", "What does it say?", "Read the picture.")
+LINE = ("What is the {nth} line?", "Read the {nth} line.", "What does the {nth} line say?")
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 TOO_SMALL = "The print is too small for me. Give me a larger budget."
 FONT_FOLDERS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/truetype/liberation")
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSansMono", "LiberationSans-Regular",
@@ -93,11 +95,10 @@ def make(rng, held_out: bool, kind: str | None = None):
                   budget=280 if kind == "small at 280" else 70, tags={"text": text, "letters": letters}), image
 
 
-def make_lines(rng, budget: int = 70):
-    """(sample, picture): two to four numbers or words below each other, at a budget of 280 three to eight in small print,
-    to be read in order.
+def make_lines(rng, questions: int = 1, budget: int = 70):
+    """(sample, picture): two to four numbers or words below each other, at a budget of 280 three to eight in small print.
 
-    Training alone asks this: one picture tells more letters.
+    Training alone asks this: one picture tells more letters, and to find a line is what reading it begins with.
     """
     side = SIDES[budget]
     image, dark = blank_page(rng, side)
@@ -113,8 +114,18 @@ def make_lines(rng, budget: int = 70):
         y = on_grid(row * height + rng.uniform(LINE_GRID, max(LINE_GRID, height - size * 1.3 - LINE_GRID)))
         letters += print_line(pen, x, y, text, face, dark)
         lines.append(text)
-    return Sample("lines", ask_about_picture(rng.choice(QUESTIONS)), "\n".join(lines) + TURN_END, budget=budget,
-                  tags={"text": "".join(lines), "letters": letters}), image
+    return ask_about_lines(rng, {"text": "".join(lines), "letters": letters, "lines": lines}, questions, budget), image
+
+
+def ask_about_lines(rng, tags: dict, questions: int, budget: int) -> Sample:
+    """The same page with other questions: one about all of it, the others about a line each, in any order."""
+    lines = tags["lines"]
+    asked = [(rng.choice(LINE).format(nth=ORDINALS[i]), lines[i])
+             for i in (rng.randrange(len(lines)) for _ in range(questions - 1))]
+    asked.insert(rng.randrange(questions), (rng.choice(QUESTIONS), "\n".join(lines)))
+    (question, answer), *more = asked
+    return Sample("lines", ask_about_picture(question), answer + TURN_END, budget=budget, tags=tags,
+                  more=[(question, answer + TURN_END) for question, answer in more])
 
 
 def make_page(rng, budget: int = 70):

@@ -131,20 +131,32 @@ template <typename S, typename Dot, DType kDType, std::size_t kTokens>
   unroll<kTokens>([&](auto t) { S::store(acc + decltype(t)::kValue * acc_stride, sums[decltype(t)::kValue]); });
 }
 
-// How many tokens' dots are kept in registers. Blocks of several groups have dots of them all, which soon don't fit:
-// for more tokens it is quicker to unpack a panel.
+// How many tokens' dots are kept in registers. Blocks of several groups have dots of them all, which soon don't fit.
 template <typename S, DType kDType>
-inline constexpr std::size_t kMostGemvTokens = Block<S, kDType>::kValues == kFormat<S, kDType>.group
-                                                   ? S::kGemvTokens
-                                                   : (S::kGemvTokens + 1) / 2;
+inline constexpr bool kHasSeveralGroups = Block<S, kDType>::kValues != kFormat<S, kDType>.group;
+template <typename S, DType kDType>
+inline constexpr std::size_t kRegisterTokens = kHasSeveralGroups<S, kDType> ? (S::kGemvTokens + 1) / 2 : S::kGemvTokens;
+
+// Of such types, more tokens may still meet the weights quicker in several passes, the later ones over what the first
+// has brought near, than by way of a panel.
+template <typename S, DType kDType>
+inline constexpr std::size_t kMostGemvTokens = kRegisterTokens<S, kDType>*(kHasSeveralGroups<S, kDType> ? S::kGemvPasses
+                                                                                                        : 1);
 
 template <typename S, typename Dot, DType kDType>
 void gemv_i8(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, std::size_t tokens, float* acc,
              std::size_t acc_stride) {
-  unroll<kMostGemvTokens<S, kDType>>([&](auto index) {
-    constexpr std::size_t kTokens = decltype(index)::kValue + 1;
-    if (tokens == kTokens) gemv_i8_tokens<S, Dot, kDType, kTokens>(rows, cols, x, acc, acc_stride);
-  });
+  constexpr std::size_t kStep = kRegisterTokens<S, kDType>;
+  for (std::size_t first = 0; first < tokens; first += kStep) {
+    const std::size_t count = tokens - first < kStep ? tokens - first : kStep;
+    unroll<kStep>([&](auto index) {
+      constexpr std::size_t kTokens = decltype(index)::kValue + 1;
+      if (count == kTokens) {
+        gemv_i8_tokens<S, Dot, kDType, kTokens>(rows, cols, from_token<S>(x, first), acc + first * acc_stride,
+                                                acc_stride);
+      }
+    });
+  }
 }
 
 template <typename S, typename Value>

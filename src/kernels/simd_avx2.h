@@ -26,6 +26,7 @@ struct Avx2 {
   };
   static constexpr std::size_t kGemmTokens = 6;  // 12 sums, 2 weights and an activation of 16 registers
   static constexpr std::size_t kGemvTokens = 4;  // that meet weights in registers (loops_gemv.h)
+  static constexpr std::size_t kGemvPasses = 1;
 
   // Sixteen rows, `stride` bytes apart.
   struct Rows {

@@ -20,6 +20,7 @@ struct Avx512 {
   // apart share a set of the first-level cache, which often has eight ways.
   static constexpr std::size_t kGemmTokens = 8;
   static constexpr std::size_t kGemvTokens = 8;
+  static constexpr std::size_t kGemvPasses = 2;
 
   struct Rows {
     const std::byte* quarter[4];  // rows 0, 4, 8, 12

@@ -28,6 +28,7 @@ struct Neon {
   };
   static constexpr std::size_t kGemmTokens = 6;  // 24 sums, 4 weights and an activation of 32 registers
   static constexpr std::size_t kGemvTokens = 1;
+  static constexpr std::size_t kGemvPasses = 1;
 
   // Sixteen rows, `stride` bytes apart.
   struct Rows {

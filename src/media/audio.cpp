@@ -43,6 +43,31 @@ bool is_known_format(std::span<const std::byte> file) {
   return is_wav || is_aiff || begins_with(file, 0, "fLaC") || begins_with(file, 0, "OggS");
 }
 
+// The chunks of a WAV or AIFF file up to the first that claims more bytes than are left, but for the sound itself,
+// which may break off. libsndfile 1.2.0 reads a list of notes of 4 GB to its end, for minutes, though the file has 72
+// bytes.
+std::span<const std::byte> without_overlong_chunks(std::span<const std::byte> file) {
+  constexpr std::size_t kFormBytes = 12;
+  constexpr std::size_t kChunkBytes = 8;
+  const bool is_big_endian = begins_with(file, 0, "RIFX") || begins_with(file, 0, "FORM");
+  if (!is_big_endian && !begins_with(file, 0, "RIFF") && !begins_with(file, 0, "RF64")) return file;
+  std::size_t at = kFormBytes;
+  while (at + kChunkBytes <= file.size()) {
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+      const auto byte = std::to_integer<std::size_t>(file[at + 4 + i]);
+      bytes |= byte << (8 * (is_big_endian ? 3 - i : i));
+    }
+    const std::size_t left = file.size() - at - kChunkBytes;
+    if (bytes > left) {
+      const bool is_sound = begins_with(file, at, "data") || begins_with(file, at, "SSND");
+      return is_sound ? file : file.first(at);
+    }
+    at += kChunkBytes + bytes + bytes % 2;
+  }
+  return file;
+}
+
 void check_bytes(std::size_t bytes, std::string_view name, const SoundLimits& limits) {
   if (bytes <= limits.max_bytes) return;
   throw Error(ErrorKind::kBadInput, str(name, ": has ", bytes >> 20, " MiB, the limit for a sound is ",
@@ -60,7 +85,7 @@ std::vector<float> decode_sound(std::span<const std::byte> file, std::string_vie
                                           ": is no sound that carat reads (WAV, FLAC, OGG, MP3, AIFF). Convert it, "
                                           "for instance with `ffmpeg -i FILE out.flac`."));
   }
-  MemoryFile memory(file);
+  MemoryFile memory(without_overlong_chunks(file));
   SF_VIRTUAL_IO io = reading_io();
   SF_INFO info{};
   const std::unique_ptr<SNDFILE, int (*)(SNDFILE*)> sound(sf_open_virtual(&io, SFM_READ, &info, &memory), &sf_close);

@@ -23,6 +23,12 @@ std::string refusal(std::span<const std::byte> file, const SoundLimits& limits =
   return "";
 }
 
+template <std::size_t kSize>
+std::vector<std::byte> bytes_of(const char (&text)[kSize]) {
+  const auto bytes = std::as_bytes(std::span(text).first(kSize - 1));
+  return {bytes.begin(), bytes.end()};
+}
+
 // Energy of a sound around a frequency, as a sine's amplitude.
 double amplitude(const std::vector<float>& sound, double hz) {
   double re = 0;
@@ -211,6 +217,19 @@ TEST(Sound, AHeaderThatPromisesTenHoursIsRefused) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500));
   // What is there of a file that breaks off, or that a microphone's program never finished, is heard.
   EXPECT_EQ(decode_sound(wav_claiming(ten_hours, 16'000, std::vector<std::int16_t>(1600, 100)), "f").size(), 1600U);
+}
+
+// libsndfile took minutes over this: a list of notes of 4 GB, in 72 bytes.
+TEST(Sound, AChunkOfMoreThanTheFileIsNotRead) {
+  std::vector<std::byte> file = bytes_of("RIFF\x50\x05\x3a\0WAVELIST\x66\xff\xff\xff");
+  file.resize(72, std::byte{0xff});
+  EXPECT_NE(refusal(file), "");
+  // Behind the sound it takes nothing from it.
+  std::vector<std::byte> heard = encoded({}, tones(0.1, 16'000, 1));
+  const std::size_t samples = decode_sound(heard, "f").size();
+  const std::vector<std::byte> list = bytes_of("LIST\x66\xff\xff\xff...");
+  heard.insert(heard.end(), list.begin(), list.end());
+  EXPECT_EQ(decode_sound(heard, "f").size(), samples);
 }
 
 // Past the damaged page comes one that begins a Vorbis stream without the rest of its headers, which libsndfile would

@@ -1,9 +1,9 @@
 """Writes what was trained as a Hugging Face folder, which `carat convert` and `carat run` read.
 
     python export.py --work FOLDER --out MODEL_FOLDER [--stage all]
-    python export.py --work FOLDER --start [--stage all]
+    python export.py --work FOLDER --heads [--stage all]
 
-The second call writes start.safetensors instead, which training on another machine goes on from: weights and heads.
+The second call writes heads.safetensors instead, which training on another machine goes on from, beside the model itself.
 """
 import argparse
 import json
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 import model as models
 import pools
 from prompts import TEMPLATE
-from train import START
+from train import HEADS
 
 VOCAB_STOPS = ("<eos>", "<turn|>", "<|tool_response>")
 
@@ -44,13 +44,8 @@ def export(work: Path, out: Path, stage: str = "all") -> None:
     (out / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
 
 
-def export_start(work: Path, stage: str) -> None:
-    state = load_checkpoint(work, stage)
-    bounds = ("input_min", "input_max", "output_min", "output_max")
-    kept = {name: value for name, value in state["model"].items()
-            if not name.endswith(bounds) and name != "lm_head.weight"}  # which is tied to the embeddings
-    kept |= {f"heads.{name}": value for name, value in state["heads"].items()}
-    save_file({name: value.half().contiguous() for name, value in kept.items()}, START)
+def export_heads(work: Path, stage: str) -> None:
+    save_file({name: value.half() for name, value in load_checkpoint(work, stage)["heads"].items()}, HEADS)
 
 
 if __name__ == "__main__":
@@ -58,10 +53,10 @@ if __name__ == "__main__":
     parser.add_argument("--work", required=True, type=Path)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path)
-    target.add_argument("--start", action="store_true", help="write start.safetensors")
+    target.add_argument("--heads", action="store_true", help="write heads.safetensors")
     parser.add_argument("--stage", default="all", help="whose checkpoint")
     arguments = parser.parse_args()
-    if arguments.start:
-        export_start(arguments.work, arguments.stage)
+    if arguments.heads:
+        export_heads(arguments.work, arguments.stage)
     else:
         export(arguments.work, arguments.out, arguments.stage)

@@ -11,8 +11,8 @@ FOLDER keeps the pools of examples and a checkpoint for each stage: text.pt, med
   once and kept, so that its steps become as fast as those of text.
 - all: everything together, beginning with bind.pt.
 
-Without checkpoints, a stage goes on from start.safetensors, where earlier training has ended; --afresh begins with random
-weights instead.
+Without checkpoints, a stage goes on from the demo model itself, demo/model/demo.gguf, and heads.safetensors; --afresh
+begins with random weights instead.
 """
 import argparse
 import json
@@ -30,19 +30,21 @@ import features
 import heads
 import model as models
 import pools
+from from_gguf import read_weights
 from muon import Muon
 
 POOL_SIZES = {"text": 40_000, "drawings": 8_000, "large drawings": 1_200, "reading": 5_000, "lines": 5_000,
-              "large lines": 2_500, "small print": 2_500, "spoken": 4_000, "crowds": 4_000, "large crowds": 1_500,
+              "large lines": 5_000, "small print": 6_000, "spoken": 4_000, "crowds": 4_000, "large crowds": 1_500,
               "pages": 4_000, "large pages": 2_000}
 # Of the decoder, padding included.
 BATCH_TOKENS = {"text": 2_600, "drawings": 2_400, "large drawings": 1_600, "reading": 1_600, "lines": 2_400,
                 "large lines": 2_400, "small print": 1_600, "spoken": 2_000, "crowds": 1_024, "large crowds": 1_024,
                 "pages": 1_024, "large pages": 1_024}
-START = Path(__file__).parent / "start.safetensors"
+DEMO = Path(__file__).parents[1] / "model" / "demo.gguf"
+HEADS = Path(__file__).parent / "heads.safetensors"  # which fit the towers in DEMO
 SHARES = {"text": {"text": 1}, "media": {"crowds": 2, "large crowds": 1, "pages": 2, "large pages": 4, "spoken": 1},
-          "bind": {"text": 3, "drawings": 8, "large drawings": 1, "reading": 1, "lines": 1, "large lines": 2,
-                   "small print": 2, "spoken": 1},
+          "bind": {"text": 3, "drawings": 4, "large drawings": 1, "reading": 1, "lines": 2, "large lines": 7,
+                   "small print": 4, "spoken": 1},
           "all": {"text": 2, "drawings": 3, "large drawings": 1, "reading": 1, "lines": 1, "large lines": 1,
                   "small print": 2, "spoken": 1}}
 PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
@@ -195,17 +197,11 @@ class Run:
                 optimizer.load_state_dict(kept)
             self.step = state["step"]
             return
-        if START.exists() and not afresh:
-            self.go_on_from(load_file(START, device=str(device)))
+        if DEMO.exists() and not afresh:
+            self.model.load_state_dict(read_weights(DEMO), strict=False)  # without what is tied, and bounds of linears
+            self.heads.load_state_dict(load_file(HEADS))
         if stage in ("bind", "all"):
             self.join(work, ("text", "media") if stage == "bind" else ("bind",))
-
-    def go_on_from(self, kept: dict):
-        """kept: what export.py --start has written."""
-        heads = {name.removeprefix("heads."): value for name, value in kept.items() if name.startswith("heads.")}
-        self.heads.load_state_dict(heads)
-        of_model = {name: value for name, value in kept.items() if not name.startswith("heads.")}
-        self.model.load_state_dict(of_model, strict=False)  # without what is tied, and the bounds of clipped linears
 
     def join(self, work: Path, stages: tuple):
         """Takes over what earlier stages have made, as far as they were run."""
@@ -308,6 +304,6 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--afresh", action="store_true", help="begin with random weights, not with start.safetensors")
+    parser.add_argument("--afresh", action="store_true", help="begin with random weights, not with the demo model")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rate")
     train(parser.parse_args())

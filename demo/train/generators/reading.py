@@ -96,7 +96,7 @@ def make(rng, held_out: bool, kind: str | None = None):
 
 
 def make_lines(rng, questions: int = 1, budget: int = 70):
-    """(sample, picture): two to four numbers or words below each other, at a budget of 280 three to eight in small print.
+    """(sample, picture): two to four numbers or words below each other, at a budget of 280 one to eight in small print.
 
     Training alone asks this: one picture tells more letters, and to find a line is what reading it begins with.
     """
@@ -104,7 +104,7 @@ def make_lines(rng, questions: int = 1, budget: int = 70):
     image, dark = blank_page(rng, side)
     pen = ImageDraw.Draw(image)
     lines, letters = [], []
-    count = rng.randrange(3, 9) if budget == 280 else rng.randrange(2, 5)
+    count = rng.randrange(1, 9) if budget == 280 else rng.randrange(2, 5)
     height = side // count
     for row in range(count):
         size = rng.choice(SMALL_PRINT if budget == 280 else (*SMALL_PRINT, *LARGE_PRINT))

@@ -242,8 +242,8 @@ struct Avx2 {
             _mm256_set_m128i(load_32_column(rows, 12, offset), load_32_column(rows, 8, offset))};
   }
 
-  // Into the second-level cache. Not by the intrinsic: for GCC, functions that only prefetch have no effect, and it
-  // drops calls of them.
+  // Into the second-level cache. Not by the intrinsic: GCC moves those of a block in front of all its loads, which then
+  // wait for them (Q6_K, one token: 11 in place of 24 GB/s on a core of a Zen 4).
   [[gnu::always_inline]] static void prefetch(const std::byte* p) { asm volatile("prefetcht1 %0" : : "m"(*p)); }
 
  private:

@@ -2,6 +2,7 @@
 //
 //   CARAT_FAIL=pwrite:3:28 CARAT_FAILED=/tmp/mark   the third pwrite fails with ENOSPC (28), and the file appears;
 //   CARAT_FAIL=pwrite:3+:28                         and so does each that follows.
+//   CARAT_FULL=1000                                 each pwrite that ends beyond byte 1000 of its file fails with ENOSPC;
 //   CARAT_CLOCK=jumps                               the calendar's clock is an hour behind at every third look, and
 //   ahead at the others.
 //
@@ -62,6 +63,15 @@ bool fails(const char* call) {
   return true;
 }
 
+// True when a write up to this byte does not fit on the disk; errno is set.
+bool is_full(long end) {
+  static const char* const text = std::getenv("CARAT_FULL");
+  static const long room = text == nullptr ? 0 : std::atol(text);
+  if (text == nullptr || end <= room) return false;
+  errno = ENOSPC;
+  return true;
+}
+
 template <typename Function>
 Function original(Function /*like*/, const char* name) {
   return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, name));
@@ -78,12 +88,14 @@ ssize_t write(int fd, const void* data, size_t size) {
 
 ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) {
   static const auto real = original(&pwrite, "pwrite");
-  return fails("pwrite") ? -1 : real(fd, data, size, offset);
+  if (fails("pwrite") || is_full(offset + static_cast<long>(size))) return -1;
+  return real(fd, data, size, offset);
 }
 
 ssize_t pwrite64(int fd, const void* data, size_t size, off64_t offset) {
   static const auto real = original(&pwrite64, "pwrite64");
-  return fails("pwrite") ? -1 : real(fd, data, size, offset);
+  if (fails("pwrite") || is_full(offset + static_cast<long>(size))) return -1;
+  return real(fd, data, size, offset);
 }
 
 ssize_t pread(int fd, void* data, size_t size, off_t offset) {

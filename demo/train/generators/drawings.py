@@ -4,7 +4,7 @@ import random
 
 from PIL import Image, ImageDraw
 
-from generators.sample import TURN_END, Sample, ask_about_picture, pick_case
+from generators.sample import Sample, pick_case, talk_about_picture
 
 COLOURS = {"red": (214, 40, 40), "green": (40, 160, 60), "blue": (40, 80, 215), "yellow": (240, 205, 40),
            "black": (20, 20, 20), "purple": (140, 50, 160)}
@@ -127,9 +127,8 @@ def make(rng, held_out: bool, questions: int = 1, budget: int = 70):
 
 def ask_about(rng, tags: dict, questions: int, budget: int) -> Sample:
     """The same picture with other questions; tags: of the sample that was made with it."""
-    (ability, question, answer), *more = [question_about(rng, tags["things"]) for _ in range(questions)]
-    return Sample(ability, ask_about_picture(question), answer + TURN_END, budget=budget, tags=tags,
-                  more=[(question, answer + TURN_END) for _, question, answer in more])
+    asked = [question_about(rng, tags["things"]) for _ in range(questions)]
+    return talk_about_picture(asked[0][0], [turn for _, *turn in asked], budget, tags)
 
 
 def make_crowd(rng, budget: int = 70):

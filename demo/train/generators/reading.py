@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from generators.sample import TURN_END, Sample, ask_about_picture, pick_case
+from generators.sample import TURN_END, Sample, ask_about_picture, pick_case, talk_about_picture
 
 SMALL_SIDE, LARGE_SIDE = 384, 768
 SIDES = {70: SMALL_SIDE, 280: LARGE_SIDE}  # of pages that a budget shows as they are
@@ -123,9 +123,7 @@ def ask_about_lines(rng, tags: dict, questions: int, budget: int) -> Sample:
     asked = [(rng.choice(LINE).format(nth=ORDINALS[i]), lines[i])
              for i in (rng.randrange(len(lines)) for _ in range(questions - 1))]
     asked.insert(rng.randrange(questions), (rng.choice(QUESTIONS), "\n".join(lines)))
-    (question, answer), *more = asked
-    return Sample("lines", ask_about_picture(question), answer + TURN_END, budget=budget, tags=tags,
-                  more=[(question, answer + TURN_END) for question, answer in more])
+    return talk_about_picture("lines", asked, budget, tags)
 
 
 def make_page(rng, budget: int = 70):

@@ -42,3 +42,9 @@ def ask(text: str) -> list:
 
 def ask_about_picture(text: str) -> list:
     return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
+
+
+def talk_about_picture(ability: str, turns: list, budget: int, tags: dict) -> Sample:
+    """A talk of one or more turns about one picture: [(question, answer)]."""
+    (question, answer), *more = [(question, answer + TURN_END) for question, answer in turns]
+    return Sample(ability, ask_about_picture(question), answer, budget=budget, tags=tags, more=more)

@@ -4,7 +4,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
-#include <cstring>
+#include <new>
 #include <vector>
 
 #include "base/float16.h"
@@ -41,9 +41,11 @@ float inverse(float v) {
   return v == 0.0F ? 0.0F : 1.0F / v;
 }
 
+// Block number `index` of those at out. It is filled where it stays: copying one whose bytes were just written one by
+// one waits for all of them.
 template <typename Block>
-void store_block(const Block& block, std::size_t index, std::byte* out) {
-  std::memcpy(out + index * sizeof(Block), &block, sizeof(Block));
+Block& block_at(std::byte* out, std::size_t index) {
+  return *::new (out + index * sizeof(Block)) Block{};
 }
 
 }  // namespace
@@ -103,10 +105,9 @@ struct RowEncoder::Work {
     std::transform(scale.begin(), scale.end(), scale.begin(), rounded_to_f16);
     search.integer_codes(groups, range, scale.data(), nullptr, codes.data(), nullptr);
     for (std::size_t b = 0; b < groups.count; ++b) {
-      Block block{};
+      auto& block = block_at<Block>(out, b);
       block.d = to_f16(scale[b]).bits;
       pack(&codes[32 * b], block);
-      store_block(block, b, out);
     }
   }
 
@@ -117,11 +118,10 @@ struct RowEncoder::Work {
     for (auto* v : {&scale, &offset}) std::transform(v->begin(), v->end(), v->begin(), rounded_to_f16);
     search.integer_codes(groups, {0, highest}, scale.data(), offset.data(), codes.data(), nullptr);
     for (std::size_t b = 0; b < groups.count; ++b) {
-      Block block{};
+      auto& block = block_at<Block>(out, b);
       block.d = to_f16(scale[b]).bits;
       block.m = to_f16(offset[b]).bits;
       pack(&codes[32 * b], block);
-      store_block(block, b, out);
     }
   }
 
@@ -131,10 +131,9 @@ struct RowEncoder::Work {
     std::transform(scale.begin(), scale.end(), scale.begin(), rounded_to_f16);
     search.level_codes(groups, kIQ4Levels, scale.data(), codes.data(), nullptr);
     for (std::size_t b = 0; b < groups.count; ++b) {
-      BlockIQ4_NL block{};
+      auto& block = block_at<BlockIQ4_NL>(out, b);
       block.d = to_f16(scale[b]).bits;
       pack_nibbles(&codes[32 * b], block.codes);
-      store_block(block, b, out);
     }
   }
 
@@ -167,10 +166,9 @@ struct RowEncoder::Work {
     search.level_codes(groups, kFp4Levels, scale.data(), codes.data(), nullptr);
     for (std::uint8_t& code : codes) code = kFp4Codes[code];
     for (std::size_t b = 0; b < groups.count; ++b) {
-      BlockMXFP4 block{};
+      auto& block = block_at<BlockMXFP4>(out, b);
       block.exponent = static_cast<std::uint8_t>(std::ilogb(scale[b]) + kBias);
       pack_nibbles(&codes[32 * b], block.codes);
-      store_block(block, b, out);
     }
   }
 
@@ -240,28 +238,26 @@ struct RowEncoder::Work {
   void encode_q2_k(std::span<const float> values, std::byte* out) {
     fit_k(values, {16, 15, 15, {0, 3}});
     for (std::size_t b = 0; b < d.size(); ++b) {
-      BlockQ2_K block{};
+      auto& block = block_at<BlockQ2_K>(out, b);
       block.d = to_f16(d[b]).bits;
       block.dmin = to_f16(dmin[b]).bits;
       for (std::size_t g = 0; g < 16; ++g) {
         block.scales[g] = static_cast<std::uint8_t>(scale_code[16 * b + g] | (offset_code[16 * b + g] << 4));
       }
       pack_pairs(&codes[256 * b], block.codes);
-      store_block(block, b, out);
     }
   }
 
   void encode_q3_k(std::span<const float> values, std::byte* out) {
     fit_k(values, {16, 31, 0, {-4, 3}});
     for (std::size_t b = 0; b < d.size(); ++b) {
-      BlockQ3_K block{};
+      auto& block = block_at<BlockQ3_K>(out, b);
       block.d = to_f16(d[b]).bits;
       std::uint8_t scales[16];
       for (std::size_t g = 0; g < 16; ++g) scales[g] = static_cast<std::uint8_t>(scale_code[16 * b + g] + 32);
       pack_scales_q3(scales, block.scales);
       pack_pairs(&codes[256 * b], block.codes);
       pack_bit(&codes[256 * b], 2, block.high);
-      store_block(block, b, out);
     }
   }
 
@@ -269,7 +265,7 @@ struct RowEncoder::Work {
   void encode_q45_k(std::span<const float> values, float highest, std::byte* out) {
     fit_k(values, {32, 63, 63, {0, highest}});
     for (std::size_t b = 0; b < d.size(); ++b) {
-      Block block{};
+      auto& block = block_at<Block>(out, b);
       block.d = to_f16(d[b]).bits;
       block.dmin = to_f16(dmin[b]).bits;
       std::uint8_t scales[8];
@@ -281,18 +277,16 @@ struct RowEncoder::Work {
       pack_scales_k(scales, minima, block.scales);
       pack_nibbles_k(&codes[256 * b], block.codes);
       if constexpr (requires { block.high; }) pack_bit(&codes[256 * b], 4, block.high);
-      store_block(block, b, out);
     }
   }
 
   void encode_q6_k(std::span<const float> values, std::byte* out) {
     fit_k(values, {16, 127, 0, {-32, 31}});
     for (std::size_t b = 0; b < d.size(); ++b) {
-      BlockQ6_K block{};
+      auto& block = block_at<BlockQ6_K>(out, b);
       block.d = to_f16(d[b]).bits;
       for (std::size_t g = 0; g < 16; ++g) block.scales[g] = static_cast<std::int8_t>(scale_code[16 * b + g]);
       pack_q6(&codes[256 * b], block);
-      store_block(block, b, out);
     }
   }
 

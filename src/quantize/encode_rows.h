@@ -23,8 +23,8 @@ class RowEncoder {
   RowEncoder& operator=(const RowEncoder&) = delete;
 
   // values: whole rows of `cols` values, cols a multiple of the type's block. importance: how much an error in each
-  // column counts, [cols], e.g. the mean square of the activations it meets; empty: all alike. out: their blocks.
-  // Values that are not finite leave their own block without meaning, never a fault.
+  // column counts, [cols], e.g. the mean square of the activations it meets; empty: all alike. out: their blocks, at an
+  // even address. Values that are not finite leave their own block without meaning, never a fault.
   void encode(DType dtype, std::span<const float> values, std::size_t cols, std::span<const float> importance,
               std::span<std::byte> out);
 

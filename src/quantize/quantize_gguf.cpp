@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <memory>
 #include <mutex>
@@ -31,6 +32,14 @@ struct Worker {
   std::vector<float> values;
   RowEncoder encoder;
 };
+
+// Looks at all of them, which registers do many at a time.
+bool are_finite(std::span<const float> values) {
+  constexpr std::uint32_t kExponent = 0x7F80'0000;
+  std::uint32_t is_any_infinite = 0;
+  for (const float x : values) is_any_infinite |= (std::bit_cast<std::uint32_t>(x) & kExponent) == kExponent ? 1U : 0U;
+  return is_any_infinite == 0;
+}
 
 class Quantizer {
  public:
@@ -143,9 +152,7 @@ class Quantizer {
     tensor.file->read_at(tensor.file_offset + first * bytes_in, worker.raw);
     worker.values.resize(rows * tensor.cols());
     dequantize_row(tensor.dtype, worker.raw, worker.values);
-    const bool is_finite =
-        std::all_of(worker.values.begin(), worker.values.end(), [](float x) { return std::isfinite(x); });
-    if (!is_finite) {
+    if (!are_finite(worker.values)) {
       throw Error(ErrorKind::kBadFile, str(options_.input.string(), ": tensor ", printable(tensor.name),
                                            " has a value in rows ", first, " to ", first + rows - 1,
                                            " that is infinite or no number. Download or convert the model again."));

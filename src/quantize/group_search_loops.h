@@ -306,11 +306,13 @@ void offer_affine_codes(const X& x, const typename Isa::Vector* above, typename 
 template <class Isa, class X>
 AffineFit<Isa> best_scale_and_offset(const X& x, float highest, bool has_minimum) {
   using Vector = typename Isa::Vector;
-  // They cut the range into a little fewer and more steps than there are codes; with many codes less is to be won.
-  const bool is_q5_1 = highest > 15.0F && !has_minimum;  // twice the steps lower its error by 0.8 %
-  const int candidates = is_q5_1 ? 5 : highest > 15.0F ? 8 : 12;
-  const int refinements = is_q5_1 ? 1 : highest > 15.0F ? 2 : 3;
-  const float spread = highest > 15.0F && has_minimum ? 1.6F : highest > 3.0F ? 1.2F : 0.9F;
+  // The scales tried cut the range into a little fewer and more steps than there are codes. Blocks with a minimum are
+  // those of K-quants, whose scales and minima are rounded once more; without one (Q4_1, Q5_1), trying half as many
+  // more lowers the error by 0.3 to 0.8 % only.
+  const bool is_wide = highest > 15.0F;
+  const int candidates = is_wide ? (has_minimum ? 8 : 5) : (has_minimum ? 12 : 8);
+  const int refinements = !has_minimum ? 1 : is_wide ? 2 : 3;
+  const float spread = is_wide && has_minimum ? 1.6F : highest > 3.0F ? 1.2F : 0.9F;
   Vector low = has_minimum ? splat<Isa>(0.0F) : x.values[0];
   Vector high = x.values[0];
   AffineSums<Isa> sums;

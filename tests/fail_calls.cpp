@@ -2,9 +2,10 @@
 //
 //   CARAT_FAIL=pwrite:3:28 CARAT_FAILED=/tmp/mark   the third pwrite fails with ENOSPC (28), and the file appears;
 //   CARAT_FAIL=pwrite:3+:28                         and so does each that follows.
-//   CARAT_FULL=1000                                 each pwrite that ends beyond byte 1000 of its file fails with
-//   ENOSPC; CARAT_CLOCK=jumps                               the calendar's clock is an hour behind at every third look,
-//   and ahead at the others.
+//
+//   CARAT_FULL=1000    each pwrite that ends beyond byte 1000 of its file fails with ENOSPC.
+//
+//   CARAT_CLOCK=jumps  the calendar's clock is an hour behind at every third look, and ahead at the others.
 //
 // open counts where a file is made or written; write and its like for anything but the standard streams.
 #include <dlfcn.h>

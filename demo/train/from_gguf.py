@@ -10,47 +10,41 @@ import torch
 from gguf import GGUFReader
 
 # Names in the file, then those of transformers; N is the number of a layer.
-TEXT = {
+PROJECTIONS = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj"}
+DECODER_AND_ENCODER = PROJECTIONS | {
+    "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm", "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+}
+
+
+def layers(of: str, names: dict) -> dict:
+    return {f"blk.N.{name}": f"{of}.N.{other}" for name, other in names.items()}
+
+
+TEXT = layers("layers", DECODER_AND_ENCODER | {
+    "attn_output": "self_attn.o_proj", "attn_norm": "input_layernorm", "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm", "post_ffw_norm": "post_feedforward_layernorm",
+    "post_norm": "post_per_layer_input_norm", "inp_gate": "per_layer_input_gate", "proj": "per_layer_projection",
+}) | {
     "token_embd": "embed_tokens", "per_layer_token_embd": "embed_tokens_per_layer", "output_norm": "norm",
     "per_layer_model_proj": "per_layer_model_projection", "per_layer_proj_norm": "per_layer_projection_norm",
-    "blk.N.attn_norm": "layers.N.input_layernorm", "blk.N.post_attention_norm": "layers.N.post_attention_layernorm",
-    "blk.N.ffn_norm": "layers.N.pre_feedforward_layernorm", "blk.N.post_ffw_norm": "layers.N.post_feedforward_layernorm",
-    "blk.N.post_norm": "layers.N.post_per_layer_input_norm",
-    "blk.N.attn_q": "layers.N.self_attn.q_proj", "blk.N.attn_k": "layers.N.self_attn.k_proj",
-    "blk.N.attn_v": "layers.N.self_attn.v_proj", "blk.N.attn_output": "layers.N.self_attn.o_proj",
-    "blk.N.attn_q_norm": "layers.N.self_attn.q_norm", "blk.N.attn_k_norm": "layers.N.self_attn.k_norm",
-    "blk.N.ffn_gate": "layers.N.mlp.gate_proj", "blk.N.ffn_up": "layers.N.mlp.up_proj",
-    "blk.N.ffn_down": "layers.N.mlp.down_proj", "blk.N.inp_gate": "layers.N.per_layer_input_gate",
-    "blk.N.proj": "layers.N.per_layer_projection",
 }
-VISION = {
-    "patch_embd": "patch_embedder.input_proj",
-    "blk.N.ln1": "encoder.layers.N.input_layernorm", "blk.N.attn_post_norm": "encoder.layers.N.post_attention_layernorm",
-    "blk.N.ln2": "encoder.layers.N.pre_feedforward_layernorm",
-    "blk.N.ffn_post_norm": "encoder.layers.N.post_feedforward_layernorm",
-    "blk.N.attn_q": "encoder.layers.N.self_attn.q_proj.linear", "blk.N.attn_k": "encoder.layers.N.self_attn.k_proj.linear",
-    "blk.N.attn_v": "encoder.layers.N.self_attn.v_proj.linear", "blk.N.attn_out": "encoder.layers.N.self_attn.o_proj.linear",
-    "blk.N.attn_q_norm": "encoder.layers.N.self_attn.q_norm", "blk.N.attn_k_norm": "encoder.layers.N.self_attn.k_norm",
-    "blk.N.ffn_gate": "encoder.layers.N.mlp.gate_proj.linear", "blk.N.ffn_up": "encoder.layers.N.mlp.up_proj.linear",
-    "blk.N.ffn_down": "encoder.layers.N.mlp.down_proj.linear",
-}
-AUDIO = {
+VISION = layers("encoder.layers", DECODER_AND_ENCODER | {
+    "attn_out": "self_attn.o_proj", "ln1": "input_layernorm", "attn_post_norm": "post_attention_layernorm",
+    "ln2": "pre_feedforward_layernorm", "ffn_post_norm": "post_feedforward_layernorm",
+}) | {"patch_embd": "patch_embedder.input_proj"}
+AUDIO = layers("layers", PROJECTIONS | {
+    "attn_out": "self_attn.post", "attn_k_rel": "self_attn.relative_k_proj", "attn_pre_norm": "norm_pre_attn",
+    "attn_post_norm": "norm_post_attn", "ln2": "norm_out",
+    "ffn_norm": "feed_forward1.pre_layer_norm", "ffn_up": "feed_forward1.ffw_layer_1",
+    "ffn_down": "feed_forward1.ffw_layer_2", "ffn_post_norm": "feed_forward1.post_layer_norm",
+    "ffn_norm_1": "feed_forward2.pre_layer_norm", "ffn_up_1": "feed_forward2.ffw_layer_1",
+    "ffn_down_1": "feed_forward2.ffw_layer_2", "ffn_post_norm_1": "feed_forward2.post_layer_norm",
+    "conv_norm": "lconv1d.pre_layer_norm", "norm_conv": "lconv1d.conv_norm", "conv_pw1": "lconv1d.linear_start",
+    "conv_pw2": "lconv1d.linear_end", "conv_dw": "lconv1d.depthwise_conv1d",
+}) | {
     "conv1d.N": "subsample_conv_projection.layerN.conv", "conv1d.N.norm": "subsample_conv_projection.layerN.norm",
     "input_projection": "subsample_conv_projection.input_proj_linear", "pre_encode.out": "output_proj",
-    "blk.N.ffn_norm": "layers.N.feed_forward1.pre_layer_norm", "blk.N.ffn_up": "layers.N.feed_forward1.ffw_layer_1.linear",
-    "blk.N.ffn_down": "layers.N.feed_forward1.ffw_layer_2.linear",
-    "blk.N.ffn_post_norm": "layers.N.feed_forward1.post_layer_norm",
-    "blk.N.ffn_norm_1": "layers.N.feed_forward2.pre_layer_norm",
-    "blk.N.ffn_up_1": "layers.N.feed_forward2.ffw_layer_1.linear",
-    "blk.N.ffn_down_1": "layers.N.feed_forward2.ffw_layer_2.linear",
-    "blk.N.ffn_post_norm_1": "layers.N.feed_forward2.post_layer_norm",
-    "blk.N.attn_pre_norm": "layers.N.norm_pre_attn", "blk.N.attn_post_norm": "layers.N.norm_post_attn",
-    "blk.N.ln2": "layers.N.norm_out", "blk.N.attn_q": "layers.N.self_attn.q_proj.linear",
-    "blk.N.attn_k": "layers.N.self_attn.k_proj.linear", "blk.N.attn_v": "layers.N.self_attn.v_proj.linear",
-    "blk.N.attn_out": "layers.N.self_attn.post.linear", "blk.N.attn_k_rel": "layers.N.self_attn.relative_k_proj",
-    "blk.N.conv_norm": "layers.N.lconv1d.pre_layer_norm", "blk.N.norm_conv": "layers.N.lconv1d.conv_norm",
-    "blk.N.conv_pw1": "layers.N.lconv1d.linear_start.linear", "blk.N.conv_pw2": "layers.N.lconv1d.linear_end.linear",
-    "blk.N.conv_dw": "layers.N.lconv1d.depthwise_conv1d",
 }
 WHOLE = {  # names that end otherwise than in .weight and .bias on one of the sides
     "v.position_embd.weight": "vision_tower.patch_embedder.position_embedding_table",
@@ -65,20 +59,26 @@ NO_WEIGHTS = re.compile(r"rope_freqs\.weight|.*\.(in|out)put_(min|max)")  # comp
 def read_weights(path: Path) -> dict:
     """{parameter of transformers' Gemma4ForConditionalGeneration: f32 tensor}, without the bounds of clipped linears and
     what is tied to the embeddings."""
-    return {f"model.{name_of(tensor.name)}": value_of(tensor) for tensor in GGUFReader(path).tensors
-            if not NO_WEIGHTS.fullmatch(tensor.name)}
+    tensors = {tensor.name: tensor for tensor in GGUFReader(path).tensors}
+    weights = {}
+    for name, tensor in tensors.items():
+        if NO_WEIGHTS.fullmatch(name):
+            continue
+        stem, _, ending = name.rpartition(".")
+        is_clipped = f"{stem}.input_max" in tensors  # a linear layer inside of another that has the bounds
+        weights[f"model.{name_of(stem, 'linear.' + ending if is_clipped else ending)}"] = value_of(tensor)
+    return weights
 
 
-def name_of(name: str) -> str:
-    number = re.search(r"(?<=\.)\d+(?=\.)", name)
-    pattern = name if number is None else f"{name[:number.start()]}N{name[number.end():]}"
-    if pattern in WHOLE:
-        found = WHOLE[pattern]
+def name_of(stem: str, ending: str) -> str:
+    number = re.search(r"(?<=\.)\d+(?=\.|$)", stem)
+    pattern = stem if number is None else f"{stem[:number.start()]}N{stem[number.end():]}"
+    if f"{pattern}.{ending}" in WHOLE:
+        found = WHOLE[f"{pattern}.{ending}"]
     else:
-        stem, _, ending = pattern.rpartition(".")
-        part, table = {"v": ("vision_tower", VISION), "a": ("audio_tower", AUDIO)}.get(name.split(".")[0],
-                                                                                    ("language_model", TEXT))
-        found = f"{part}.{table[stem if part == 'language_model' else stem[2:]]}.{ending}"
+        tower = {"v": ("vision_tower", VISION), "a": ("audio_tower", AUDIO)}.get(stem.split(".")[0])
+        part, names = tower or ("language_model", TEXT)
+        found = f"{part}.{names[pattern[2:] if tower else pattern]}.{ending}"
     return found if number is None else found.replace("N", number[0])
 
 

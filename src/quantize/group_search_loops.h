@@ -238,7 +238,7 @@ struct NearestLevel {
 
 template <class Isa>
 void fit_level_scale(const Groups& groups, const LevelCodes& codes, float* scale) {
-  Targets targets;
+  Targets targets;  // twice as many lower the error by 0.5 %
   targets.add_around(codes.levels[0], 0.05F, 2, 2);
   targets.add_around(codes.levels[15], 0.0F, 0, 0);
   targets.refinements = 1;
@@ -306,13 +306,18 @@ void offer_affine_codes(const X& x, const typename Isa::Vector* above, typename 
 template <class Isa, class X>
 AffineFit<Isa> best_scale_and_offset(const X& x, float highest, bool has_minimum) {
   using Vector = typename Isa::Vector;
-  // The scales tried cut the range into a little fewer and more steps than there are codes. Blocks with a minimum are
-  // those of K-quants, whose scales and minima are rounded once more; without one (Q4_1, Q5_1), trying half as many
-  // more lowers the error by 0.3 to 0.8 % only.
+  // The scales tried cut the range into a little fewer and more steps than there are codes: the more codes, the less is
+  // to be won. Blocks with a minimum are those of K-quants, whose scales and minima are rounded once more; of the
+  // others, Q4_1 and Q5_1, trying half as many more lowers the error by 0.3 to 0.8 % only.
   const bool is_wide = highest > 15.0F;
-  const int candidates = is_wide ? (has_minimum ? 8 : 5) : (has_minimum ? 12 : 8);
-  const int refinements = !has_minimum ? 1 : is_wide ? 2 : 3;
-  const float spread = is_wide && has_minimum ? 1.6F : highest > 3.0F ? 1.2F : 0.9F;
+  int candidates = is_wide ? 5 : 8;
+  int refinements = 1;
+  float spread = 1.2F;
+  if (has_minimum) {
+    candidates = is_wide ? 8 : 12;
+    refinements = is_wide ? 2 : 3;
+    spread = is_wide ? 1.6F : highest > 3.0F ? 1.2F : 0.9F;
+  }
   Vector low = has_minimum ? splat<Isa>(0.0F) : x.values[0];
   Vector high = x.values[0];
   AffineSums<Isa> sums;

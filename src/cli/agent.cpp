@@ -43,26 +43,24 @@ std::string remark(AgentEnding ending, std::size_t max_rounds) {
 
 }  // namespace
 
-void add_tool_flags(CLI::App& verb, ToolFlags& flags) {
+void add_tool_flags(Command verb, ToolFlags& flags) {
   constexpr const char* kGroup = "Tools";
-  verb.add_option("--tools", flags.file, "A JSON file of commands that the model may call")
-      ->type_name("FILE")
-      ->group(kGroup);
-  verb.add_option("--mcp", flags.mcp_commands, "A command that starts an MCP server; once for each")
-      ->type_name("COMMAND")
-      ->allow_extra_args(false)
-      ->group(kGroup);
-  verb.add_flag("--yes", flags.is_confirmed, "Make calls without asking")->group(kGroup);
-  verb.add_option("--max-tool-rounds", flags.max_rounds, "How often the model gets results before it has to answer")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1000}))
-      ->capture_default_str()
-      ->type_name("N")
-      ->group(kGroup);
-  verb.add_option("--tool-timeout", flags.timeout_seconds, "Seconds that a call may take")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{3600}))
-      ->capture_default_str()
-      ->type_name("N")
-      ->group(kGroup);
+  verb.option("--tools", flags.file, "A JSON file of commands that the model may call").value("FILE").group(kGroup);
+  verb.option("--mcp", flags.mcp_commands, "A command that starts an MCP server; once for each")
+      .value("COMMAND")
+      .once_each()
+      .group(kGroup);
+  verb.flag("--yes", flags.is_confirmed, "Make calls without asking").group(kGroup);
+  verb.option("--max-tool-rounds", flags.max_rounds, "How often the model gets results before it has to answer")
+      .range(1, 1000)
+      .with_default()
+      .value("N")
+      .group(kGroup);
+  verb.option("--tool-timeout", flags.timeout_seconds, "Seconds that a call may take")
+      .range(1, 3600)
+      .with_default()
+      .value("N")
+      .group(kGroup);
 }
 
 Toolbox open_tools(const ToolFlags& flags) {

@@ -1,18 +1,18 @@
 // `carat run --tools, --mcp`: tools for the model, each call shown and confirmed.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string_view>
 
 #include "agent/agent_loop.h"
 #include "agent/toolbox.h"
+#include "cli/command.h"
 #include "cli/responder.h"
 #include "cli/run_options.h"
 
 namespace carat {
 
-void add_tool_flags(CLI::App& verb, ToolFlags& flags);
+void add_tool_flags(Command verb, ToolFlags& flags);
 
 // Reads the file and starts the servers. Throws Error(kBadInput, kNotFound).
 Toolbox open_tools(const ToolFlags& flags);

@@ -2,27 +2,27 @@
 
 namespace carat {
 
-void add_format_flags(CLI::App& verb, FormatFlags& flags) {
+void add_format_flags(Command verb, FormatFlags& flags) {
   constexpr const char* kGroup = "Form of the answer";
-  CLI::Option* format = verb.add_option("--format", flags.format, "json: a JSON object; a file: JSON by that schema")
-                            ->type_name("json|FILE")
-                            ->group(kGroup);
-  CLI::Option* regex = verb.add_option("--regex", flags.regex, "What the whole answer must match")
-                           ->type_name("REGEX")
-                           ->excludes(format)
-                           ->group(kGroup);
-  CLI::Option* grammar = verb.add_option("--grammar", flags.grammar, "A file with a grammar (GBNF), from its rule root")
-                             ->type_name("FILE")
-                             ->excludes(format)
-                             ->excludes(regex)
-                             ->group(kGroup);
-  verb.add_option("--choice", flags.choices, "A text that the answer may be; once for each")
-      ->type_name("TEXT")
-      ->allow_extra_args(false)
-      ->excludes(format)
-      ->excludes(regex)
-      ->excludes(grammar)
-      ->group(kGroup);
+  const Option format = verb.option("--format", flags.format, "json: a JSON object; a file: JSON by that schema")
+                            .value("json|FILE")
+                            .group(kGroup);
+  const Option regex = verb.option("--regex", flags.regex, "What the whole answer must match")
+                           .value("REGEX")
+                           .excludes(format)
+                           .group(kGroup);
+  const Option grammar = verb.option("--grammar", flags.grammar, "A file with a grammar (GBNF), from its rule root")
+                             .value("FILE")
+                             .excludes(format)
+                             .excludes(regex)
+                             .group(kGroup);
+  verb.option("--choice", flags.choices, "A text that the answer may be; once for each")
+      .value("TEXT")
+      .once_each()
+      .excludes(format)
+      .excludes(regex)
+      .excludes(grammar)
+      .group(kGroup);
 }
 
 std::optional<ContentFormat> content_format(const FormatFlags& flags) {

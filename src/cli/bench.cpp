@@ -8,11 +8,11 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "cli/command.h"
 #include "cli/generation_race.h"
 #include "cli/options.h"
 #include "cli/stopwatch.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "cli/weight_traffic.h"
 #include "engine/session.h"
 #include "sampling/random.h"
@@ -285,45 +285,40 @@ void run_bench(const BenchOptions& options) {
   }
 }
 
-void add_counts(CLI::App& verb, const char* names, std::vector<std::size_t>& counts, const char* what) {
-  verb.add_option(names, counts, what)
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::Range(std::size_t{0}, kMaxContext))
-      ->type_name("N,...")
-      ->capture_default_str();
+void add_counts(Command verb, const char* names, std::vector<std::size_t>& counts, const char* what) {
+  verb.option(names, counts, what).divided_at(',').once_each().range(0, kMaxContext).value("N,...").with_default();
 }
 
 }  // namespace
 
-void define_bench(CLI::App& root, Action& action) {
+void define_bench(Command root, Action& action) {
   auto options = std::make_shared<BenchOptions>();
-  CLI::App& verb = add_verb(root, "bench", "Measure the speed of a model on this machine",
-                            "carat bench model.gguf -p 512 -n 128 -d 0,4096");
+  Command verb = root.add_verb("bench", "Measure the speed of a model on this machine",
+                               "carat bench model.gguf -p 512 -n 128 -d 0,4096");
   add_model(verb, options->model);
   add_counts(verb, "-p,--n-prompt", options->prompt, "Tests that read so many tokens at once; 0: none");
   add_counts(verb, "-n,--n-gen", options->generated, "Tests that generate so many tokens; 0: none");
   add_counts(verb, "-d,--n-depth", options->depth, "Tokens in the context before each test");
-  verb.add_option("-s,--sequences", options->sequences, "Sequences that generate side by side; tokens of all count")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::Range(1, 512))
-      ->type_name("N,...")
-      ->capture_default_str();
-  verb.add_option("-r,--repetitions", options->repetitions, "How often each test is run")
-      ->check(CLI::Range(1, 10000))
-      ->type_name("N")
-      ->capture_default_str();
-  verb.add_flag("--json", options->is_json, "Print a JSON list, one object for each test");
-  verb.add_flag("--csv", options->is_csv, "Print comma-separated values")->excludes("--json");
-  verb.add_flag("--profile", options->with_profile, "Tell where the time goes, by kind of operation and of layer")
-      ->excludes("--csv");
-  verb.add_option("-t,--threads", options->threads, "Threads (default: one for each physical core)")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::Range(std::size_t{1}, kMaxThreads))
-      ->type_name("N,...")
-      ->group(kComputingGroup);
+  verb.option("-s,--sequences", options->sequences, "Sequences that generate side by side; tokens of all count")
+      .divided_at(',')
+      .once_each()
+      .range(1, 512)
+      .value("N,...")
+      .with_default();
+  verb.option("-r,--repetitions", options->repetitions, "How often each test is run")
+      .range(1, 10000)
+      .value("N")
+      .with_default();
+  verb.flag("--json", options->is_json, "Print a JSON list, one object for each test");
+  verb.flag("--csv", options->is_csv, "Print comma-separated values").excludes("--json");
+  verb.flag("--profile", options->with_profile, "Tell where the time goes, by kind of operation and of layer")
+      .excludes("--csv");
+  verb.option("-t,--threads", options->threads, "Threads (default: one for each physical core)")
+      .divided_at(',')
+      .once_each()
+      .range(1, kMaxThreads)
+      .value("N,...")
+      .group(kComputingGroup);
   add_kernel_flags(verb, options->compute);
   set_model_action(verb, action, options, run_bench);
 }

@@ -1,5 +1,6 @@
 #include "cli/command_info.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <sstream>
 
@@ -82,7 +83,8 @@ void append_entry(std::string& out, const std::string& name, const std::string& 
 
 }  // namespace
 
-CommandInfo command_info(const CLI::App& app, const std::string& prefix) {
+CommandInfo command_info(Command command, const std::string& prefix) {
+  const CLI::App& app = command.app();
   CommandInfo info;
   info.name = app.get_name();
   info.path = prefix + info.name;
@@ -95,8 +97,8 @@ CommandInfo command_info(const CLI::App& app, const std::string& prefix) {
   // --help is every application's first option; people look for their own first.
   std::stable_partition(info.options.begin(), info.options.end(),
                         [](const OptionInfo& option) { return option.names.back() != "--help"; });
-  for (const CLI::App* command : app.get_subcommands(nullptr)) {
-    info.commands.push_back(command_info(*command, info.path + " "));
+  for (CLI::App* sub : command.app().get_subcommands(nullptr)) {
+    info.commands.push_back(command_info(Command(sub), info.path + " "));
   }
   return info;
 }

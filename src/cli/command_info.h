@@ -2,9 +2,10 @@
 // made of.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+
+#include "cli/command.h"
 
 namespace carat {
 
@@ -28,8 +29,8 @@ struct CommandInfo {
   std::vector<CommandInfo> commands;
 };
 
-// prefix: what stands before the application's name in its path, with a blank; empty for the root.
-CommandInfo command_info(const CLI::App& app, const std::string& prefix = {});
+// prefix: what stands before the command's name in its path, with a blank; empty for the root.
+CommandInfo command_info(Command command, const std::string& prefix = {});
 
 // This command and all below it, depth first.
 std::vector<const CommandInfo*> with_descendants(const CommandInfo& root);

@@ -1,17 +1,17 @@
 // From argv to what is to be done.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/command_info.h"
 
 namespace carat {
 
-// All verbs defined; `action` is set by parsing.
-void define_commands(CLI::App& root, Action& action);
+// carat with all its verbs.
+CommandInfo all_commands();
 
 // What the command line asks for; printing help is an action too. arguments: without the program's name.
 // Throws UsageError that says what is wrong, what may be meant, and where help is.

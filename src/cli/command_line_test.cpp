@@ -13,13 +13,6 @@
 namespace carat {
 namespace {
 
-CommandInfo root_info() {
-  CLI::App root;
-  Action action;
-  define_commands(root, action);
-  return command_info(root);
-}
-
 std::string usage_error(const std::vector<std::string>& arguments) {
   try {
     parse_command_line(arguments);
@@ -30,7 +23,7 @@ std::string usage_error(const std::vector<std::string>& arguments) {
 }
 
 TEST(CommandLine, EveryVerbHasHelpWithOneExample) {
-  const CommandInfo root = root_info();
+  const CommandInfo root = all_commands();
   EXPECT_GE(root.commands.size(), 9U);
   for (const CommandInfo* command : with_descendants(root)) {
     EXPECT_FALSE(command->what.empty()) << command->path;
@@ -46,7 +39,7 @@ TEST(CommandLine, EveryVerbHasHelpWithOneExample) {
 }
 
 TEST(CommandLine, HelpKeepsWithinAHundredColumns) {
-  const CommandInfo root = root_info();
+  const CommandInfo root = all_commands();
   for (const CommandInfo* command : with_descendants(root)) {
     std::istringstream help(help_text(*command));
     for (std::string line; std::getline(help, line);) EXPECT_LE(line.size(), 100U) << command->path << ": " << line;
@@ -54,7 +47,7 @@ TEST(CommandLine, HelpKeepsWithinAHundredColumns) {
 }
 
 TEST(CommandLine, CompletionsMentionEveryVerbAndOption) {
-  const CommandInfo root = root_info();
+  const CommandInfo root = all_commands();
   const std::string bash = bash_completion(root);
   const std::string zsh = zsh_completion(root);
   const std::string fish = fish_completion(root);
@@ -73,7 +66,7 @@ TEST(CommandLine, CompletionsMentionEveryVerbAndOption) {
 }
 
 TEST(CommandLine, ManualPagesNameTheirOptionsAndExitCodes) {
-  const CommandInfo root = root_info();
+  const CommandInfo root = all_commands();
   const std::string page = man_page(root, root, version());
   for (const CommandInfo& command : root.commands) {
     EXPECT_NE(page.find("\\fBcarat " + command.name), std::string::npos) << command.name;

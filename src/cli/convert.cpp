@@ -2,9 +2,9 @@
 #include <memory>
 
 #include "base/error.h"
-#include "cli/command.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "convert/convert.h"
 
 namespace carat {
@@ -29,23 +29,21 @@ void run_convert(const ConvertFlags& flags) {
 
 }  // namespace
 
-void define_convert(CLI::App& root, Action& action) {
+void define_convert(Command root, Action& action) {
   auto flags = std::make_shared<ConvertFlags>();
-  CLI::App& verb = add_verb(root, "convert", "Convert a Hugging Face folder to GGUF",
-                            "carat convert gemma-4-E2B-it model.gguf --mmproj mmproj.gguf");
-  verb.add_option("FOLDER", flags->folder, "A folder with config.json and safetensors, of a model or of an assistant")
-      ->required()
-      ->type_name("FOLDER");
-  verb.add_option("OUT", flags->output, "The file to write")->required()->type_name("FILE");
-  CLI::Option* projector =
-      verb.add_option("--mmproj", flags->projector,
-                      "Write the vision and audio towers to a file of their own, as llama.cpp wants them")
-          ->type_name("FILE");
-  verb.add_flag("!--no-media", flags->has_towers, "Leave the vision and audio towers out")->excludes(projector);
-  verb.add_option("--type", flags->type, "Type of the matrices")
-      ->check(CLI::IsMember({"as-stored", "f32", "f16", "bf16"}))
-      ->capture_default_str();
-  verb.add_flag("--json", flags->is_json, "Print progress as JSON, a line a second");
+  Command verb = root.add_verb("convert", "Convert a Hugging Face folder to GGUF",
+                               "carat convert gemma-4-E2B-it model.gguf --mmproj mmproj.gguf");
+  verb.option("FOLDER", flags->folder, "A folder with config.json and safetensors, of a model or of an assistant")
+      .required()
+      .value("FOLDER");
+  verb.option("OUT", flags->output, "The file to write").required().value("FILE");
+  const Option projector =
+      verb.option("--mmproj", flags->projector,
+                  "Write the vision and audio towers to a file of their own, as llama.cpp wants them")
+          .value("FILE");
+  verb.clearing_flag("--no-media", flags->has_towers, "Leave the vision and audio towers out").excludes(projector);
+  verb.option("--type", flags->type, "Type of the matrices").one_of({"as-stored", "f32", "f16", "bf16"}).with_default();
+  verb.flag("--json", flags->is_json, "Print progress as JSON, a line a second");
   set_action(verb, action, flags, run_convert);
 }
 

@@ -1,11 +1,12 @@
 #include "cli/debug.h"
+#include "cli/verbs.h"
 
 namespace carat {
 
-void define_debug(CLI::App& root, Action& action) {
-  CLI::App& debug = add_verb(root, "debug", "Look into single steps: token ids, prompts, logits",
-                             "carat debug tokenize tokenizer.json --jsonl texts.jsonl");
-  debug.require_subcommand(1);
+void define_debug(Command root, Action& action) {
+  Command debug = root.add_verb("debug", "Look into single steps: token ids, prompts, logits",
+                                "carat debug tokenize tokenizer.json --jsonl texts.jsonl");
+  debug.require_verb();
   define_debug_tokenize(debug, action);
   define_debug_detokenize(debug, action);
   define_debug_render(debug, action);

@@ -12,22 +12,22 @@ struct TextCommandOptions {
   std::string model;
   std::string jsonl;
 };
-CLI::App& add_text_command(CLI::App& debug, TextCommandOptions& options, const char* name, const char* what,
-                           const char* lines, const char* example);
+Command add_text_command(Command debug, TextCommandOptions& options, const char* name, const char* what,
+                         const char* lines, const char* example);
 
 // debug_text.cpp
-void define_debug_tokenize(CLI::App& debug, Action& action);
-void define_debug_detokenize(CLI::App& debug, Action& action);
+void define_debug_tokenize(Command debug, Action& action);
+void define_debug_detokenize(Command debug, Action& action);
 // debug_chat.cpp
-void define_debug_render(CLI::App& debug, Action& action);
-void define_debug_parse(CLI::App& debug, Action& action);
+void define_debug_render(Command debug, Action& action);
+void define_debug_parse(Command debug, Action& action);
 // debug_model.cpp
-void define_debug_logits(CLI::App& debug, Action& action);
-void define_debug_generate(CLI::App& debug, Action& action);
+void define_debug_logits(Command debug, Action& action);
+void define_debug_generate(Command debug, Action& action);
 // debug_media.cpp
-void define_debug_encode(CLI::App& debug, Action& action);
-void define_debug_hear(CLI::App& debug, Action& action);
+void define_debug_encode(Command debug, Action& action);
+void define_debug_hear(Command debug, Action& action);
 // debug_see.cpp
-void define_debug_see(CLI::App& debug, Action& action);
+void define_debug_see(Command debug, Action& action);
 
 }  // namespace carat

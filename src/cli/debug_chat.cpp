@@ -73,13 +73,12 @@ json::value parse_line(const json::object& line, const std::string& where) {
 
 }  // namespace
 
-void define_debug_render(CLI::App& debug, Action& action) {
+void define_debug_render(Command debug, Action& action) {
   auto options = std::make_shared<RenderCommandOptions>();
-  CLI::App& verb = add_text_command(debug, *options, "render", "Turn messages into the text and token ids of a prompt",
-                                    "Lines {\"messages\": [...], \"tools\": [...], \"options\": {...}}; - for stdin",
-                                    "carat debug render model.gguf --jsonl requests.jsonl");
-  verb.add_option("--template", options->template_file, "A Jinja template to use instead of the model's")
-      ->type_name("FILE");
+  Command verb = add_text_command(debug, *options, "render", "Turn messages into the text and token ids of a prompt",
+                                  "Lines {\"messages\": [...], \"tools\": [...], \"options\": {...}}; - for stdin",
+                                  "carat debug render model.gguf --jsonl requests.jsonl");
+  verb.option("--template", options->template_file, "A Jinja template to use instead of the model's").value("FILE");
   set_model_action(verb, action, options, [](const RenderCommandOptions& given) {
     const Tokenizer tokenizer = load_tokenizer(given.model);
     const ChatTemplate chat_template = load_template(given, tokenizer.vocab());
@@ -89,12 +88,11 @@ void define_debug_render(CLI::App& debug, Action& action) {
   });
 }
 
-void define_debug_parse(CLI::App& debug, Action& action) {
+void define_debug_parse(Command debug, Action& action) {
   auto options = std::make_shared<TextCommandOptions>();
-  CLI::App& verb =
-      add_text_command(debug, *options, "parse", "Take a model's raw output apart: thoughts, answer, calls",
-                       "Lines {\"prefix\": end of the prompt, \"output\": ...}; - for stdin",
-                       "carat debug parse model.gguf --jsonl outputs.jsonl");
+  Command verb = add_text_command(debug, *options, "parse", "Take a model's raw output apart: thoughts, answer, calls",
+                                  "Lines {\"prefix\": end of the prompt, \"output\": ...}; - for stdin",
+                                  "carat debug parse model.gguf --jsonl outputs.jsonl");
   set_model_action(verb, action, options, [](const TextCommandOptions& given) {
     load_tokenizer(given.model);  // so that a wrong MODEL is an error here as everywhere
     for_each_json_line(given.jsonl, parse_line);

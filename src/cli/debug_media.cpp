@@ -82,29 +82,29 @@ void run_hear(const HearOptions& options) {
 
 }  // namespace
 
-void define_debug_encode(CLI::App& debug, Action& action) {
+void define_debug_encode(Command debug, Action& action) {
   auto options = std::make_shared<EncodeMediaOptions>();
-  CLI::App& verb = add_verb(debug, "encode", "Write the soft tokens of a picture or a sound",
-                            "carat debug encode model.gguf --audio speech.wav --out soft.npy");
+  Command verb = debug.add_verb("encode", "Write the soft tokens of a picture or a sound",
+                                "carat debug encode model.gguf --audio speech.wav --out soft.npy");
   add_model(verb, options->model);
   add_media_flags(verb, options->media);
-  verb.add_option("--out", options->out, "Where to write a float32 .npy file, [soft tokens, hidden]")
-      ->required()
-      ->type_name("FILE");
+  verb.option("--out", options->out, "Where to write a float32 .npy file, [soft tokens, hidden]")
+      .required()
+      .value("FILE");
   add_compute_flags(verb, options->compute);
   set_model_action(verb, action, options, run_encode);
 }
 
-void define_debug_hear(CLI::App& debug, Action& action) {
+void define_debug_hear(Command debug, Action& action) {
   auto options = std::make_shared<HearOptions>();
-  CLI::App& verb = add_verb(debug, "hear", "Draw what a model hears of a sound: its log-mel frames",
-                            "carat debug hear model.gguf --audio speech.wav --out speech.png");
+  Command verb = debug.add_verb("hear", "Draw what a model hears of a sound: its log-mel frames",
+                                "carat debug hear model.gguf --audio speech.wav --out speech.png");
   add_model(verb, options->model);
   add_mmproj(verb, options->mmproj);
-  verb.add_option("--audio", options->audio, "A sound")->required()->type_name("FILE");
-  verb.add_option("--out", options->out, "Where to write the PNG file: a column for 10 ms, a row for each mel bin")
-      ->type_name("FILE")
-      ->capture_default_str();
+  verb.option("--audio", options->audio, "A sound").required().value("FILE");
+  verb.option("--out", options->out, "Where to write the PNG file: a column for 10 ms, a row for each mel bin")
+      .value("FILE")
+      .with_default();
   set_model_action(verb, action, options, run_hear);
 }
 

@@ -82,11 +82,11 @@ void run_generate(const ModelOptions& options) {
   write_stdout(json::serialize(generated) + "\n");
 }
 
-CLI::App& add_model_command(CLI::App& debug, ModelOptions& options, const char* name, const char* what,
-                            const char* example) {
-  CLI::App& verb = add_verb(debug, name, what, example);
+Command add_model_command(Command debug, ModelOptions& options, const char* name, const char* what,
+                          const char* example) {
+  Command verb = debug.add_verb(name, what, example);
   add_model(verb, options.model);
-  verb.add_option("--tokens", options.tokens, "A JSON array of token ids; - for stdin")->required()->type_name("FILE");
+  verb.option("--tokens", options.tokens, "A JSON array of token ids; - for stdin").required().value("FILE");
   add_media_flags(verb, options.media);
   add_compute_flags(verb, options.compute);
   return verb;
@@ -94,25 +94,25 @@ CLI::App& add_model_command(CLI::App& debug, ModelOptions& options, const char* 
 
 }  // namespace
 
-void define_debug_logits(CLI::App& debug, Action& action) {
+void define_debug_logits(Command debug, Action& action) {
   auto options = std::make_shared<ModelOptions>();
-  CLI::App& verb = add_model_command(debug, *options, "logits", "Write the logits after every token",
-                                     "carat debug logits model.gguf --tokens ids.json --out logits.npy");
-  verb.add_option("--out", options->out, "Where to write a float32 .npy file, [tokens, vocabulary]")
-      ->required()
-      ->type_name("FILE");
+  Command verb = add_model_command(debug, *options, "logits", "Write the logits after every token",
+                                   "carat debug logits model.gguf --tokens ids.json --out logits.npy");
+  verb.option("--out", options->out, "Where to write a float32 .npy file, [tokens, vocabulary]")
+      .required()
+      .value("FILE");
   set_model_action(verb, action, options, run_logits);
 }
 
-void define_debug_generate(CLI::App& debug, Action& action) {
+void define_debug_generate(Command debug, Action& action) {
   auto options = std::make_shared<ModelOptions>();
-  CLI::App& verb =
+  Command verb =
       add_model_command(debug, *options, "generate", "Continue greedily, past any end, and print the new token ids",
                         "carat debug generate model.gguf --tokens ids.json --max-tokens 16");
-  verb.add_option("--max-tokens", options->max_tokens, "How many tokens to generate")
-      ->check(CLI::Range(std::size_t{0}, kMaxContext))
-      ->type_name("N")
-      ->capture_default_str();
+  verb.option("--max-tokens", options->max_tokens, "How many tokens to generate")
+      .range(0, kMaxContext)
+      .value("N")
+      .with_default();
   add_assistant(verb, options->assistant);
   set_model_action(verb, action, options, run_generate);
 }

@@ -56,17 +56,17 @@ void run_see(const SeeOptions& options) {
 
 }  // namespace
 
-void define_debug_see(CLI::App& debug, Action& action) {
+void define_debug_see(Command debug, Action& action) {
   auto options = std::make_shared<SeeOptions>();
-  CLI::App& verb = add_verb(debug, "see", "Write a picture as the model gets it, as PNG, and say how large it is",
-                            "carat debug see model.gguf --image photo.jpg --budget 560 --out seen.png");
+  Command verb = debug.add_verb("see", "Write a picture as the model gets it, as PNG, and say how large it is",
+                                "carat debug see model.gguf --image photo.jpg --budget 560 --out seen.png");
   add_model(verb, options->model);
   add_mmproj(verb, options->mmproj);
-  verb.add_option("--image", options->image, "A picture: JPEG, PNG, WebP, GIF or BMP")->required()->type_name("FILE");
-  verb.add_option("--budget", options->budget, "Most soft tokens; auto keeps the picture's own resolution")
-      ->check(CLI::IsMember({"70", "140", "280", "560", "1120", "auto"}))
-      ->capture_default_str();
-  verb.add_option("--out", options->out, "Where to write the PNG (default: stdout)")->type_name("FILE");
+  verb.option("--image", options->image, "A picture: JPEG, PNG, WebP, GIF or BMP").required().value("FILE");
+  verb.option("--budget", options->budget, "Most soft tokens; auto keeps the picture's own resolution")
+      .one_of({"70", "140", "280", "560", "1120", "auto"})
+      .with_default();
+  verb.option("--out", options->out, "Where to write the PNG (default: stdout)").value("FILE");
   set_model_action(verb, action, options, run_see);
 }
 

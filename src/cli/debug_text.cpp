@@ -50,19 +50,19 @@ json::value detokenize_line(const Tokenizer& tokenizer, const json::object& line
 
 }  // namespace
 
-CLI::App& add_text_command(CLI::App& debug, TextCommandOptions& options, const char* name, const char* what,
-                           const char* lines, const char* example) {
-  CLI::App& verb = add_verb(debug, name, what, example);
-  verb.add_option("MODEL", options.model, "A tokenizer.json, a GGUF file, a model's folder, or a name in the store")
-      ->required()
-      ->type_name("FILE");
-  verb.add_option("--jsonl", options.jsonl, lines)->required()->type_name("FILE");
+Command add_text_command(Command debug, TextCommandOptions& options, const char* name, const char* what,
+                         const char* lines, const char* example) {
+  Command verb = debug.add_verb(name, what, example);
+  verb.option("MODEL", options.model, "A tokenizer.json, a GGUF file, a model's folder, or a name in the store")
+      .required()
+      .value("FILE");
+  verb.option("--jsonl", options.jsonl, lines).required().value("FILE");
   return verb;
 }
 
-void define_debug_tokenize(CLI::App& debug, Action& action) {
+void define_debug_tokenize(Command debug, Action& action) {
   auto options = std::make_shared<TextCommandOptions>();
-  CLI::App& verb = add_text_command(
+  Command verb = add_text_command(
       debug, *options, "tokenize", "Turn texts into token ids",
       "Lines {\"text\": ...} or {\"bytes_base64\": ...}, with \"bos\" (false) and \"special\" (true); - for stdin",
       "echo '{\"text\": \"Hello\"}' | carat debug tokenize tokenizer.json --jsonl -");
@@ -74,9 +74,9 @@ void define_debug_tokenize(CLI::App& debug, Action& action) {
   });
 }
 
-void define_debug_detokenize(CLI::App& debug, Action& action) {
+void define_debug_detokenize(Command debug, Action& action) {
   auto options = std::make_shared<TextCommandOptions>();
-  CLI::App& verb =
+  Command verb =
       add_text_command(debug, *options, "detokenize", "Turn token ids into text", "Lines {\"ids\": [...]}; - for stdin",
                        "echo '{\"ids\": [9259]}' | carat debug detokenize tokenizer.json --jsonl -");
   set_model_action(verb, action, options, [](const TextCommandOptions& given) {

@@ -13,10 +13,10 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/thread_pool.h"
-#include "cli/command.h"
 #include "cli/command_line.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "kernels/cpu.h"
 #include "store/catalogue.h"
 #include "store/http_client.h"
@@ -178,12 +178,12 @@ void run_doctor(const DoctorFlags& flags) {
 
 }  // namespace
 
-void define_doctor(CLI::App& root, Action& action) {
+void define_doctor(Command root, Action& action) {
   auto flags = std::make_shared<DoctorFlags>();
-  CLI::App& verb =
-      add_verb(root, "doctor", "Say what carat finds on this machine, and what is wrong with it", "carat doctor");
-  verb.add_flag("--offline", flags->is_offline, "Ask no server");
-  verb.add_flag("--json", flags->is_json, "Print JSON");
+  Command verb =
+      root.add_verb("doctor", "Say what carat finds on this machine, and what is wrong with it", "carat doctor");
+  verb.flag("--offline", flags->is_offline, "Ask no server");
+  verb.flag("--json", flags->is_json, "Print JSON");
   set_action(verb, action, flags, run_doctor);
 }
 

@@ -4,10 +4,10 @@
 
 #include "base/error.h"
 #include "base/unicode.h"
-#include "cli/command.h"
 #include "cli/json_lines.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "engine/engine.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
@@ -57,15 +57,15 @@ void run_embed(const EmbedFlags& flags) {
 
 }  // namespace
 
-void define_embed(CLI::App& root, Action& action) {
+void define_embed(Command root, Action& action) {
   auto flags = std::make_shared<EmbedFlags>();
-  CLI::App& verb = add_verb(root, "embed", "Turn a text into a vector that tells what it is about",
-                            "carat embed gemma4:e2b \"sourdough bread\"");
+  Command verb = root.add_verb("embed", "Turn a text into a vector that tells what it is about",
+                               "carat embed gemma4:e2b \"sourdough bread\"");
   add_model(verb, flags->model);
-  auto* text = verb.add_option("TEXT", flags->text, "The text; without it, standard input")->type_name("TEXT");
-  verb.add_option("--jsonl", flags->jsonl, "Many texts: lines {\"text\": ...}; - for standard input")
-      ->type_name("FILE")
-      ->excludes(text);
+  const Option text = verb.option("TEXT", flags->text, "The text; without it, standard input").value("TEXT");
+  verb.option("--jsonl", flags->jsonl, "Many texts: lines {\"text\": ...}; - for standard input")
+      .value("FILE")
+      .excludes(text);
   add_compute_flags(verb, flags->compute);
   set_model_action(verb, action, flags, run_embed);
 }

@@ -6,10 +6,10 @@
 
 #include "base/error.h"
 #include "checkpoint/gguf.h"
-#include "cli/command.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "engine/session.h"
 #include "quantize/importance.h"
 
@@ -113,18 +113,18 @@ void run_imatrix(const ImatrixFlags& flags) {
 
 }  // namespace
 
-void define_imatrix(CLI::App& root, Action& action) {
+void define_imatrix(Command root, Action& action) {
   auto flags = std::make_shared<ImatrixFlags>();
-  CLI::App& verb = add_verb(root, "imatrix", "Measure which columns of a model's matrices matter most",
-                            "carat imatrix model-bf16.gguf text.txt -o imatrix.gguf");
+  Command verb = root.add_verb("imatrix", "Measure which columns of a model's matrices matter most",
+                               "carat imatrix model-bf16.gguf text.txt -o imatrix.gguf");
   add_model(verb, flags->model);
-  verb.add_option("TEXT", flags->text, "A text file of the kind the model will work on; - for stdin")
-      ->required()
-      ->type_name("FILE");
-  verb.add_option("-o,--output", flags->output, "The file to write, for `carat quantize --imatrix`")
-      ->required()
-      ->type_name("FILE");
-  verb.add_option("--chunks", flags->chunks, "Read only so many chunks of --ctx tokens; 0: all")->type_name("N");
+  verb.option("TEXT", flags->text, "A text file of the kind the model will work on; - for stdin")
+      .required()
+      .value("FILE");
+  verb.option("-o,--output", flags->output, "The file to write, for `carat quantize --imatrix`")
+      .required()
+      .value("FILE");
+  verb.option("--chunks", flags->chunks, "Read only so many chunks of --ctx tokens; 0: all").value("N");
   add_compute_flags(verb, flags->compute);
   set_model_action(verb, action, flags, run_imatrix);
 }

@@ -36,8 +36,8 @@ json::object object_of(const std::string& text, const std::string& where) {
 
 }  // namespace
 
-void add_server_flags(CLI::App& verb, ServerFlags& flags) {
-  verb.add_option("--url", flags.url, "The server")->envname("CARAT_SERVER")->capture_default_str()->type_name("URL");
+void add_server_flags(Command verb, ServerFlags& flags) {
+  verb.option("--url", flags.url, "The server").environment("CARAT_SERVER").with_default().value("URL");
 }
 
 json::object LocalServer::get(const std::string& path) const {

@@ -14,7 +14,7 @@ struct ServerFlags {
 };
 
 // --url; its default is the environment's CARAT_SERVER, or else the server on this machine.
-void add_server_flags(CLI::App& verb, ServerFlags& flags);
+void add_server_flags(Command verb, ServerFlags& flags);
 
 class LocalServer {
  public:

@@ -41,79 +41,78 @@ std::optional<MediaFile> file_of(const json::value& part) {
 
 // Said here: a part without a path is no part of a message.
 void add_file(std::vector<MediaFile>& files, MediaKind kind, const std::string& path) {
-  if (path.empty()) throw CLI::ValidationError(str("--", name(kind)), "needs the name of a file");
+  if (path.empty()) throw UsageError(str("--", name(kind), " needs the name of a file"));
   files.push_back({kind, path});
 }
 
 }  // namespace
 
-void add_mmproj(CLI::App& verb, std::string& mmproj) {
-  verb.add_option("--mmproj", mmproj, "A GGUF file with the model's eyes and ears, where its own file lacks them")
-      ->type_name("FILE")
-      ->group(kGroup);
+void add_mmproj(Command verb, std::string& mmproj) {
+  verb.option("--mmproj", mmproj, "A GGUF file with the model's eyes and ears, where its own file lacks them")
+      .value("FILE")
+      .group(kGroup);
 }
 
-void add_media_flags(CLI::App& verb, MediaFlags& flags) {
+void add_media_flags(Command verb, MediaFlags& flags) {
   add_mmproj(verb, flags.mmproj);
   // Called for every option as it is read: so the order between options is kept.
   std::vector<MediaFile>& files = flags.files;
   const auto add = [&files](MediaKind kind) {
     return [&files, kind](const std::string& path) { add_file(files, kind, path); };
   };
-  verb.add_option_function<std::string>("--image", add(MediaKind::kImage), "A picture; may be given again")
-      ->trigger_on_parse()
-      ->type_name("FILE")
-      ->group(kGroup);
-  verb.add_option_function<std::string>(
+  verb.option_called<std::string>("--image", add(MediaKind::kImage), "A picture; may be given again")
+      .as_read()
+      .value("FILE")
+      .group(kGroup);
+  verb.option_called<std::string>(
           "--budget",
           [&files](const std::string& budget) {
             if (files.empty() || files.back().kind != MediaKind::kImage) {
-              throw CLI::ValidationError("--budget", "stands behind the --image it is for");
+              throw UsageError("--budget stands behind the --image it is for");
             }
             files.back().budget = budget;
           },
           "Most soft tokens of the picture before: 70, 140, 280, 560, 1120, or auto for its own resolution "
           "(default: 280)")
-      ->trigger_on_parse()
-      ->type_name("N")
-      ->group(kGroup);
-  verb.add_option_function<std::string>("--audio", add(MediaKind::kAudio),
-                                        "A sound of up to 10 minutes; may be given again")
-      ->trigger_on_parse()
-      ->type_name("FILE")
-      ->group(kGroup);
+      .as_read()
+      .value("N")
+      .group(kGroup);
+  verb.option_called<std::string>("--audio", add(MediaKind::kAudio), "A sound of up to 10 minutes; may be given again")
+      .as_read()
+      .value("FILE")
+      .group(kGroup);
 }
 
-void add_video_flags(CLI::App& verb, MediaFlags& flags) {
+void add_video_flags(Command verb, MediaFlags& flags) {
   std::vector<MediaFile>& files = flags.files;
   const auto last_film = [&files](const char* option) -> MediaFile& {
     if (files.empty() || files.back().kind != MediaKind::kVideo) {
-      throw CLI::ValidationError(option, "stands behind the --video it is for");
+      throw UsageError(str(option, " stands behind the --video it is for"));
     }
     return files.back();
   };
-  verb.add_option_function<std::string>(
+  verb.option_called<std::string>(
           "--video", [&files](const std::string& path) { add_file(files, MediaKind::kVideo, path); },
           has_video_containers() ? "A film, an animated GIF or a folder of pictures; may be given again"
                                  : "An animated GIF or a folder of pictures; may be given again")
-      ->trigger_on_parse()
-      ->type_name("FILE")
-      ->group(kGroup);
-  verb.add_option_function<double>(
+      .as_read()
+      .value("FILE")
+      .group(kGroup);
+  verb.option_called<double>(
           "--fps", [last_film](double fps) { last_film("--fps").sampling.fps = fps; },
           "Frames to take of a second of the film before, as long as --max-frames holds them (default: 32 frames, "
           "evenly spread)")
-      ->check(CLI::Range(0.001, 1000.0))
-      ->trigger_on_parse()
-      ->type_name("N")
-      ->group(kGroup);
-  verb.add_option_function<std::size_t>(
+      .range(0.001, 1000.0)
+      .as_read()
+      .value("N")
+      .group(kGroup);
+  verb.option_called<std::size_t>(
           "--max-frames", [last_film](std::size_t n) { last_film("--max-frames").sampling.max_frames = n; },
           "Most frames to take of the film before (default: 32)")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
-      ->trigger_on_parse()
-      ->type_name("N")
-      ->group(kGroup);
+      .range(1, 1024)
+      .as_read()
+      .value("N")
+      .group(kGroup);
 }
 
 std::vector<std::byte> read_media_file(const std::string& path) {

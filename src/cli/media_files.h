@@ -1,11 +1,11 @@
 // Pictures, sounds and films named on the command line, in the order in which they were given.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "cli/command.h"
 #include "engine/media_store.h"
 #include "engine/video_prompt.h"
 
@@ -30,11 +30,11 @@ struct MediaFlags {
 };
 
 // --mmproj FILE.
-void add_mmproj(CLI::App& verb, std::string& mmproj);
+void add_mmproj(Command verb, std::string& mmproj);
 // The same with --image FILE and --budget N behind it, and --audio FILE, each as often as one likes.
-void add_media_flags(CLI::App& verb, MediaFlags& flags);
+void add_media_flags(Command verb, MediaFlags& flags);
 // --video FILE, with --fps N and --max-frames N behind it.
-void add_video_flags(CLI::App& verb, MediaFlags& flags);
+void add_video_flags(Command verb, MediaFlags& flags);
 
 // A file that a person named. Throws Error(kBadInput) whatever is wrong with it: exit code 3 is for models.
 std::vector<std::byte> read_media_file(const std::string& path);

@@ -53,71 +53,71 @@ const SamplingFlag* find_sampling_flag(std::string_view name) {
 
 }  // namespace
 
-void add_model(CLI::App& verb, std::string& model) {
-  verb.add_option("MODEL", model, "A GGUF file, a folder with config.json and safetensors, or a name: gemma4:e2b")
-      ->required()
-      ->type_name("FILE");
+void add_model(Command verb, std::string& model) {
+  verb.option("MODEL", model, "A GGUF file, a folder with config.json and safetensors, or a name: gemma4:e2b")
+      .required()
+      .value("FILE");
 }
 
-void add_assistant(CLI::App& verb, std::string& assistant) {
-  verb.add_option("--assistant", assistant,
-                  "The model's assistant (drafter): it guesses tokens, which the model checks several at once; the "
-                  "answer stays the same")
-      ->type_name("MODEL")
-      ->group(kComputingGroup);
+void add_assistant(Command verb, std::string& assistant) {
+  verb.option("--assistant", assistant,
+              "The model's assistant (drafter): it guesses tokens, which the model checks several at once; the "
+              "answer stays the same")
+      .value("MODEL")
+      .group(kComputingGroup);
 }
 
-void add_kernel_flags(CLI::App& verb, ComputeFlags& flags) {
-  verb.add_option("--kv-type", flags.kv_type, "Type of the cached keys and values")
-      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}))
-      ->capture_default_str()
-      ->group(kComputingGroup);
-  verb.add_option("--isa", flags.isa, "Instruction set, as `carat show --cpu` lists them")
-      ->type_name("NAME")
-      ->group(kComputingGroup);
-  verb.add_option("--activations", flags.activations, "8-bit activations are fast, 32-bit ones exact")
-      ->check(CLI::IsMember({"i8", "f32"}))
-      ->capture_default_str()
-      ->group(kComputingGroup);
+void add_kernel_flags(Command verb, ComputeFlags& flags) {
+  verb.option("--kv-type", flags.kv_type, "Type of the cached keys and values")
+      .one_of({"f32", "f16", "bf16", "q8_0"})
+      .with_default()
+      .group(kComputingGroup);
+  verb.option("--isa", flags.isa, "Instruction set, as `carat show --cpu` lists them")
+      .value("NAME")
+      .group(kComputingGroup);
+  verb.option("--activations", flags.activations, "8-bit activations are fast, 32-bit ones exact")
+      .one_of({"i8", "f32"})
+      .with_default()
+      .group(kComputingGroup);
 }
 
-void add_compute_flags(CLI::App& verb, ComputeFlags& flags) {
-  verb.add_option("--ctx", flags.context, "Context length in tokens (default: the model's, at most 4096)")
-      ->check(CLI::Range(std::size_t{1}, kMaxContext))
-      ->type_name("N")
-      ->group(kComputingGroup);
-  verb.add_option("-t,--threads", flags.threads, "Threads (default: one for each physical core)")
-      ->check(CLI::Range(std::size_t{1}, kMaxThreads))
-      ->type_name("N")
-      ->group(kComputingGroup);
+void add_compute_flags(Command verb, ComputeFlags& flags) {
+  verb.option("--ctx", flags.context, "Context length in tokens (default: the model's, at most 4096)")
+      .range(1, kMaxContext)
+      .value("N")
+      .group(kComputingGroup);
+  verb.option("-t,--threads", flags.threads, "Threads (default: one for each physical core)")
+      .range(1, kMaxThreads)
+      .value("N")
+      .group(kComputingGroup);
   add_kernel_flags(verb, flags);
 }
 
-void add_sampling_flags(CLI::App& verb, SamplingParams& params) {
+void add_sampling_flags(Command verb, SamplingParams& params) {
   constexpr const char* kGroup = "Sampling";
   for (const SamplingFlag& flag : kSamplingFlags) {
     const std::string name = str("--", flag.name);
-    CLI::Option* option = flag.real != nullptr ? verb.add_option(name, params.*flag.real, flag.what)
-                                               : verb.add_option(name, params.*flag.integer, flag.what);
-    option->type_name(flag.value)->capture_default_str()->group(kGroup);
+    const Option option = flag.real != nullptr ? verb.option(name, params.*flag.real, flag.what)
+                                               : verb.option(name, params.*flag.integer, flag.what);
+    option.value(flag.value).with_default().group(kGroup);
   }
-  verb.add_option_function<std::vector<std::string>>(
+  verb.option_called<std::vector<std::string>>(
           "--logit-bias",
           [&params](const std::vector<std::string>& values) {
             for (const std::string& value : values) {
               const auto bias = parse_logit_bias(value);
-              if (!bias) throw CLI::ValidationError("--logit-bias", value + " is not of the form ID=NUMBER");
+              if (!bias) throw UsageError(str("--logit-bias ", printable(value), " is not of the form ID=NUMBER"));
               params.logit_bias.push_back(*bias);
             }
           },
           "Add to a token's logit; may be given several times")
-      ->type_name("ID=X")
-      ->allow_extra_args(false)
-      ->group(kGroup);
-  verb.add_option_function<std::uint64_t>(
+      .value("ID=X")
+      .once_each()
+      .group(kGroup);
+  verb.option_called<std::uint64_t>(
           "--seed", [&params](std::uint64_t seed) { params.seed = seed; }, "Seed: the same one gives the same text")
-      ->type_name("N")
-      ->group(kGroup);
+      .value("N")
+      .group(kGroup);
 }
 
 ComputeOptions compute_options(const ComputeFlags& flags) {

@@ -1,7 +1,6 @@
 // Options that several verbs share, and how they become what the library takes.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,16 +31,16 @@ struct ComputeFlags {
 };
 
 // The MODEL argument.
-void add_model(CLI::App& verb, std::string& model);
+void add_model(Command verb, std::string& model);
 // --assistant MODEL.
-void add_assistant(CLI::App& verb, std::string& assistant);
+void add_assistant(Command verb, std::string& assistant);
 
 // set_action for verbs with a MODEL argument (Options::model): a name of the store becomes its path when the verb is
 // run, not while the command line is read, so that a misspelled option is told before a missing model. Where the verb
 // has --mmproj and none was given, the store's projector of that model is it. Where it has --assistant, its name
 // becomes a path as well.
 template <typename Options, typename Run>
-void set_model_action(CLI::App& verb, Action& action, std::shared_ptr<Options> options, Run run) {
+void set_model_action(Command verb, Action& action, std::shared_ptr<Options> options, Run run) {
   set_action(verb, action, std::move(options), [run](Options& given) {
     if (!given.model.empty()) {
       const StoredModel files = model_files(given.model);
@@ -60,11 +59,11 @@ void set_model_action(CLI::App& verb, Action& action, std::shared_ptr<Options> o
 }
 
 // --kv-type, --isa, --activations; the defaults are those in flags.
-void add_kernel_flags(CLI::App& verb, ComputeFlags& flags);
+void add_kernel_flags(Command verb, ComputeFlags& flags);
 // The same with --ctx and --threads.
-void add_compute_flags(CLI::App& verb, ComputeFlags& flags);
+void add_compute_flags(Command verb, ComputeFlags& flags);
 // --temperature and the other parameters of the sampler.
-void add_sampling_flags(CLI::App& verb, SamplingParams& params);
+void add_sampling_flags(Command verb, SamplingParams& params);
 
 ComputeOptions compute_options(const ComputeFlags& flags);  // refers to flags.isa
 SessionOptions session_options(const ComputeFlags& flags);

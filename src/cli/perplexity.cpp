@@ -5,10 +5,10 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "cli/command.h"
 #include "cli/options.h"
 #include "cli/stopwatch.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "engine/session.h"
 
 namespace carat {
@@ -98,13 +98,13 @@ void run_perplexity(const PerplexityOptions& options) {
 
 }  // namespace
 
-void define_perplexity(CLI::App& root, Action& action) {
+void define_perplexity(Command root, Action& action) {
   auto options = std::make_shared<PerplexityOptions>();
-  CLI::App& verb = add_verb(root, "perplexity", "Measure how well a model predicts a text",
-                            "carat perplexity model.gguf text.txt --ctx 2048");
+  Command verb = root.add_verb("perplexity", "Measure how well a model predicts a text",
+                               "carat perplexity model.gguf text.txt --ctx 2048");
   add_model(verb, options->model);
-  verb.add_option("FILE", options->file, "The text, UTF-8; - for stdin")->required()->type_name("FILE");
-  verb.add_flag("--json", options->is_json, "Print one JSON object");
+  verb.option("FILE", options->file, "The text, UTF-8; - for stdin").required().value("FILE");
+  verb.flag("--json", options->is_json, "Print one JSON object");
   add_compute_flags(verb, options->compute);
   set_model_action(verb, action, options, run_perplexity);
 }

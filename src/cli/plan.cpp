@@ -6,12 +6,12 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "cli/command.h"
 #include "cli/media_files.h"
 #include "cli/memory_plan.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 
 namespace carat {
 namespace {
@@ -67,17 +67,14 @@ void run_plan(const PlanFlags& flags) {
 
 }  // namespace
 
-void define_plan(CLI::App& root, Action& action) {
+void define_plan(Command root, Action& action) {
   auto flags = std::make_shared<PlanFlags>();
-  CLI::App& verb = add_verb(root, "plan", "Show what memory a model takes, and whether it fits",
-                            "carat plan gemma4:e2b --ctx 32768 --kv-type bf16");
+  Command verb = root.add_verb("plan", "Show what memory a model takes, and whether it fits",
+                               "carat plan gemma4:e2b --ctx 32768 --kv-type bf16");
   add_model(verb, flags->model);
   add_mmproj(verb, flags->mmproj);
-  verb.add_option("--parallel", flags->request.parallel, "Sequences at a time")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1024}))
-      ->capture_default_str()
-      ->type_name("N");
-  verb.add_flag("--json", flags->is_json, "Print one JSON object");
+  verb.option("--parallel", flags->request.parallel, "Sequences at a time").range(1, 1024).with_default().value("N");
+  verb.flag("--json", flags->is_json, "Print one JSON object");
   add_compute_flags(verb, flags->request.compute);
   set_model_action(verb, action, flags, run_plan);
 }

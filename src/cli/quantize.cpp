@@ -7,10 +7,10 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "cli/command.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "quantize/quantize_gguf.h"
 
 namespace carat {
@@ -89,24 +89,24 @@ void run_quantize(const QuantizeFlags& flags) {
 
 }  // namespace
 
-void define_quantize(CLI::App& root, Action& action) {
+void define_quantize(Command root, Action& action) {
   auto flags = std::make_shared<QuantizeFlags>();
-  CLI::App& verb = add_verb(root, "quantize", "Store a model's matrices in fewer bits",
-                            "carat quantize model-bf16.gguf model-q4_k_m.gguf --type q4_k_m --rule ple=q4_0");
-  verb.add_option("IN", flags->input, "A GGUF file")->required()->type_name("FILE");
-  verb.add_option("OUT", flags->output, "The file to write")->required()->type_name("FILE");
-  verb.add_option("--type", flags->options.recipe, str("One of ", recipe_names()))->required()->type_name("TYPE");
-  verb.add_option("--rule", flags->rules,
-                  str("Another type for some tensors: PART=TYPE, where PART is one of ", part_names(),
-                      ", or a name with * in it; keep instead of a TYPE leaves them as they are"))
-      ->type_name("RULE")
-      ->allow_extra_args(false);
-  verb.add_option("--imatrix", flags->importance, "Weigh errors by this file of `carat imatrix`")->type_name("FILE");
-  verb.add_flag("--pure", flags->options.is_pure, "The same type for every matrix, embeddings included");
-  verb.add_option("-t,--threads", flags->options.threads, "Threads (default: one for each physical core)")
-      ->check(CLI::Range(std::size_t{1}, kMaxThreads))
-      ->type_name("N");
-  verb.add_flag("--json", flags->is_json, "Print progress, and at the end all tensors, as JSON");
+  Command verb = root.add_verb("quantize", "Store a model's matrices in fewer bits",
+                               "carat quantize model-bf16.gguf model-q4_k_m.gguf --type q4_k_m --rule ple=q4_0");
+  verb.option("IN", flags->input, "A GGUF file").required().value("FILE");
+  verb.option("OUT", flags->output, "The file to write").required().value("FILE");
+  verb.option("--type", flags->options.recipe, str("One of ", recipe_names())).required().value("TYPE");
+  verb.option("--rule", flags->rules,
+              str("Another type for some tensors: PART=TYPE, where PART is one of ", part_names(),
+                  ", or a name with * in it; keep instead of a TYPE leaves them as they are"))
+      .value("RULE")
+      .once_each();
+  verb.option("--imatrix", flags->importance, "Weigh errors by this file of `carat imatrix`").value("FILE");
+  verb.flag("--pure", flags->options.is_pure, "The same type for every matrix, embeddings included");
+  verb.option("-t,--threads", flags->options.threads, "Threads (default: one for each physical core)")
+      .range(1, kMaxThreads)
+      .value("N");
+  verb.flag("--json", flags->is_json, "Print progress, and at the end all tensors, as JSON");
   set_action(verb, action, flags, run_quantize);
 }
 

@@ -6,12 +6,12 @@
 #include "cli/answer_form.h"
 #include "cli/answer_printer.h"
 #include "cli/chat.h"
-#include "cli/command.h"
 #include "cli/memory_plan.h"
 #include "cli/pull_model.h"
 #include "cli/responder.h"
 #include "cli/run_options.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 
 namespace carat {
 
@@ -155,46 +155,46 @@ void run_model(const RunOptions& options) {
 
 }  // namespace
 
-void define_run(CLI::App& root, Action& action) {
+void define_run(Command root, Action& action) {
   auto options = std::make_shared<RunOptions>();
-  CLI::App& verb = add_verb(root, "run", "Answer a prompt, or chat when there is none",
-                            "carat run model.gguf \"Why is the sky blue?\"");
+  Command verb = root.add_verb("run", "Answer a prompt, or chat when there is none",
+                               "carat run model.gguf \"Why is the sky blue?\"");
   verb.alias("chat");
   add_model(verb, options->model);
-  verb.add_option("PROMPT", options->prompt, "The prompt; text from a pipe is put behind it")->type_name("TEXT");
-  verb.add_option("--system", options->system, "The system message")->type_name("TEXT");
-  verb.add_option("--think", options->think, "Let the model think first, where it can")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->capture_default_str();
-  verb.add_flag("--show-thinking", options->shows_thinking, "Print thoughts to a pipe too, before the answer");
-  verb.add_flag("--fold-thinking", options->folds_thinking, "At a terminal, show thoughts as one line")
-      ->excludes("--show-thinking");
-  verb.add_flag("--raw", options->is_raw, "No template: continue the prompt, in which <|turn> and the like are tokens");
-  verb.add_option("--max-tokens", options->answer.max_tokens, "Most tokens to generate (default: until the end)")
-      ->check(CLI::Range(std::size_t{1}, kMaxContext))
-      ->type_name("N");
-  verb.add_flag("--ignore-eos", options->answer.ignores_end, "Never end an answer before --max-tokens");
+  verb.option("PROMPT", options->prompt, "The prompt; text from a pipe is put behind it").value("TEXT");
+  verb.option("--system", options->system, "The system message").value("TEXT");
+  verb.option("--think", options->think, "Let the model think first, where it can")
+      .one_of({"on", "off"})
+      .with_default();
+  verb.flag("--show-thinking", options->shows_thinking, "Print thoughts to a pipe too, before the answer");
+  verb.flag("--fold-thinking", options->folds_thinking, "At a terminal, show thoughts as one line")
+      .excludes("--show-thinking");
+  verb.flag("--raw", options->is_raw, "No template: continue the prompt, in which <|turn> and the like are tokens");
+  verb.option("--max-tokens", options->answer.max_tokens, "Most tokens to generate (default: until the end)")
+      .range(1, kMaxContext)
+      .value("N");
+  verb.flag("--ignore-eos", options->answer.ignores_end, "Never end an answer before --max-tokens");
   add_media_flags(verb, options->media);
   add_video_flags(verb, options->media);
   add_format_flags(verb, options->form);
   add_tool_flags(verb, options->tools);
   for (const char* flag : {"--format", "--regex", "--grammar", "--choice", "--tools", "--mcp"}) {
-    verb.get_option(flag)->excludes("--ignore-eos");  // such an answer has an end
+    verb.find_option(flag).excludes("--ignore-eos");  // such an answer has an end
   }
   add_sampling_flags(verb, options->answer.sampling);
   constexpr const char* kGroup = "Output";
-  verb.add_flag("--stats", options->has_stats, "Print speed and memory to stderr")->group(kGroup);
-  verb.add_flag("--json", options->is_json, "Print one JSON object")->group(kGroup);
-  verb.add_flag("--jsonl", options->is_json_lines, "Print a JSON object a line: each piece as it comes, then the whole")
-      ->excludes("--json")
-      ->group(kGroup);
-  verb.add_flag("--no-stream", options->is_buffered, "Print the answer when it is complete")->group(kGroup);
-  verb.add_option("--color", options->color, "Colours on the terminal")
-      ->check(CLI::IsMember({"auto", "always", "never"}))
-      ->capture_default_str()
-      ->group(kGroup);
-  verb.add_flag("!--no-wrap", options->is_wrapped, "Leave it to the terminal to break long lines")->group(kGroup);
-  verb.add_flag("!--no-history", options->has_history, "Don't keep what is typed in a chat")->group(kGroup);
+  verb.flag("--stats", options->has_stats, "Print speed and memory to stderr").group(kGroup);
+  verb.flag("--json", options->is_json, "Print one JSON object").group(kGroup);
+  verb.flag("--jsonl", options->is_json_lines, "Print a JSON object a line: each piece as it comes, then the whole")
+      .excludes("--json")
+      .group(kGroup);
+  verb.flag("--no-stream", options->is_buffered, "Print the answer when it is complete").group(kGroup);
+  verb.option("--color", options->color, "Colours on the terminal")
+      .one_of({"auto", "always", "never"})
+      .with_default()
+      .group(kGroup);
+  verb.clearing_flag("--no-wrap", options->is_wrapped, "Leave it to the terminal to break long lines").group(kGroup);
+  verb.clearing_flag("--no-history", options->has_history, "Don't keep what is typed in a chat").group(kGroup);
   add_assistant(verb, options->assistant);
   add_compute_flags(verb, options->compute);
   set_model_action(verb, action, options, run_model);

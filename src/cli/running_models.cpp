@@ -2,10 +2,10 @@
 #include <iomanip>
 #include <sstream>
 
-#include "cli/command.h"
 #include "cli/local_server.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 
 namespace carat {
 namespace {
@@ -51,18 +51,18 @@ void run_stop(const StopFlags& flags) {
 
 }  // namespace
 
-void define_ps(CLI::App& root, Action& action) {
+void define_ps(Command root, Action& action) {
   auto flags = std::make_shared<PsFlags>();
-  CLI::App& verb = add_verb(root, "ps", "List the models that a running server has in memory", "carat ps");
+  Command verb = root.add_verb("ps", "List the models that a running server has in memory", "carat ps");
   add_server_flags(verb, flags->server);
-  verb.add_flag("--json", flags->is_json, "Print JSON");
+  verb.flag("--json", flags->is_json, "Print JSON");
   set_action(verb, action, flags, run_ps);
 }
 
-void define_stop(CLI::App& root, Action& action) {
+void define_stop(Command root, Action& action) {
   auto flags = std::make_shared<StopFlags>();
-  CLI::App& verb = add_verb(root, "stop", "Take a model out of a running server's memory", "carat stop gemma4:e2b");
-  verb.add_option("NAME", flags->model, "The model")->required()->type_name("NAME");
+  Command verb = root.add_verb("stop", "Take a model out of a running server's memory", "carat stop gemma4:e2b");
+  verb.option("NAME", flags->model, "The model").required().value("NAME");
   add_server_flags(verb, flags->server);
   set_action(verb, action, flags, run_stop);
 }

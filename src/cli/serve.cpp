@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mapping_guard.h"
-#include "cli/command.h"
 #include "cli/command_line.h"
 #include "cli/exit_code.h"
 #include "cli/media_files.h"
@@ -18,6 +17,7 @@
 #include "cli/serve_process.h"
 #include "cli/store_models.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "engine/engine.h"
 #include "engine/model_host.h"
 #include "engine/script.h"
@@ -290,89 +290,84 @@ void serve(const ServeOptions& options) {
 
 }  // namespace
 
-void define_serve(CLI::App& root, Action& action) {
+void define_serve(Command root, Action& action) {
   auto options = std::make_shared<ServeOptions>();
-  CLI::App& verb = add_verb(root, "serve", "Serve models over HTTP: OpenAI's, Ollama's and Anthropic's interfaces",
-                            "carat serve model.gguf --port 8080");
-  verb.add_option(
+  Command verb = root.add_verb("serve", "Serve models over HTTP: OpenAI's, Ollama's and Anthropic's interfaces",
+                               "carat serve model.gguf --port 8080");
+  verb.option(
           "MODEL", options->models,
           "Files, folders or names in the store, each MODEL or NAME=MODEL; the first is the default. Without any: all "
           "models of the store, each loaded when it is asked for")
-      ->type_name("MODEL");
+      .value("MODEL");
   add_mmproj(verb, options->mmproj);
-  verb.add_option("--host", options->addresses, "An address to listen at; may be given several times")
-      ->type_name("ADDRESS")
-      ->default_str("127.0.0.1");
-  verb.add_option("--port", options->port, "The port; without it 11434, or a free one if that is taken")
-      ->check(CLI::Range(0, 65535))
-      ->type_name("N");
-  verb.add_option("--alias", options->aliases, "A further name of the first model; may be given several times")
-      ->type_name("NAME");
-  verb.add_flag("--lenient", options->is_lenient,
-                "Answer for any model name, and pass over what would need stored conversations");
-  verb.add_option("--engine", options->engine, "script:FILE answers from a script, for tests of clients")
-      ->type_name("script:FILE");
+  verb.option("--host", options->addresses, "An address to listen at; may be given several times")
+      .value("ADDRESS")
+      .with_default("127.0.0.1");
+  verb.option("--port", options->port, "The port; without it 11434, or a free one if that is taken")
+      .range(0, 65535)
+      .value("N");
+  verb.option("--alias", options->aliases, "A further name of the first model; may be given several times")
+      .value("NAME");
+  verb.flag("--lenient", options->is_lenient,
+            "Answer for any model name, and pass over what would need stored conversations");
+  verb.option("--engine", options->engine, "script:FILE answers from a script, for tests of clients")
+      .value("script:FILE");
   constexpr const char* kAccess = "Access";
-  verb.add_option("--api-key-file", options->key_file, "Ask for one of the keys in this file, one a line")
-      ->type_name("FILE")
-      ->group(kAccess);
-  verb.add_flag("--insecure-bind", options->is_insecure, "Listen to other machines without keys")->group(kAccess);
-  verb.add_option("--allow-host", options->hosts, "A host name by which this server may be called")
-      ->type_name("NAME")
-      ->group(kAccess);
-  verb.add_option("--cors-origin", options->origins, "Let pages of this origin ask (https://example.org)")
-      ->type_name("ORIGIN")
-      ->group(kAccess);
-  verb.add_option("--allow-media-host", options->media_hosts,
-                  "A host that pictures may be fetched from when a request names their address: HOST[:PORT] over "
-                  "HTTPS, or http://HOST[:PORT]; may be given several times (default: none)")
-      ->type_name("HOST")
-      ->group(kAccess);
-  verb.add_option("--tls-cert", options->tls_certificate, "HTTPS with this certificate (PEM)")
-      ->type_name("FILE")
-      ->group(kAccess);
-  verb.add_option("--tls-key", options->tls_key, "The certificate's private key (PEM)")
-      ->type_name("FILE")
-      ->group(kAccess);
-  verb.add_flag("--manage", options->is_managed, "Let clients pull, copy and delete models of the store")
-      ->group(kAccess);
+  verb.option("--api-key-file", options->key_file, "Ask for one of the keys in this file, one a line")
+      .value("FILE")
+      .group(kAccess);
+  verb.flag("--insecure-bind", options->is_insecure, "Listen to other machines without keys").group(kAccess);
+  verb.option("--allow-host", options->hosts, "A host name by which this server may be called")
+      .value("NAME")
+      .group(kAccess);
+  verb.option("--cors-origin", options->origins, "Let pages of this origin ask (https://example.org)")
+      .value("ORIGIN")
+      .group(kAccess);
+  verb.option("--allow-media-host", options->media_hosts,
+              "A host that pictures may be fetched from when a request names their address: HOST[:PORT] over "
+              "HTTPS, or http://HOST[:PORT]; may be given several times (default: none)")
+      .value("HOST")
+      .group(kAccess);
+  verb.option("--tls-cert", options->tls_certificate, "HTTPS with this certificate (PEM)").value("FILE").group(kAccess);
+  verb.option("--tls-key", options->tls_key, "The certificate's private key (PEM)").value("FILE").group(kAccess);
+  verb.flag("--manage", options->is_managed, "Let clients pull, copy and delete models of the store").group(kAccess);
   constexpr const char* kLimits = "Limits";
-  verb.add_option("--parallel", options->parallel, "Answers computed at once")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str()
-      ->type_name("N")
-      ->group(kLimits);
-  verb.add_option("--queue", options->queue, "Requests that may wait; more are refused (429)")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str()
-      ->type_name("N")
-      ->group(kLimits);
-  verb.add_option("--kv-budget", options->kv_budget_mib,
-                  "Most memory for keys and values, in MiB (default: a third of what is free)")
-      ->type_name("N")
-      ->group(kLimits);
-  verb.add_option("--max-body", options->max_body_mib, "Most MiB of a request")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str()
-      ->type_name("N")
-      ->group(kLimits);
-  verb.add_option("--max-loaded", options->max_loaded, "Models in memory at once")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str()
-      ->type_name("N")
-      ->group(kLimits);
-  verb.add_option("--keep-alive", options->keep_alive,
-                  "Seconds after which an unused model is unloaded; -1: never (default; 300 without MODEL)")
-      ->type_name("N")
-      ->group(kLimits);
-  verb.add_option("--drain-timeout", options->drain_timeout, "Seconds that running answers have to end after SIGTERM")
-      ->check(CLI::Range(0, 86400))
-      ->capture_default_str()
-      ->type_name("N")
-      ->group(kLimits);
-  verb.add_option("--log", options->log, "Requests as JSON lines on stderr, or nothing")
-      ->check(CLI::IsMember({"requests", "none"}))
-      ->capture_default_str();
+  verb.option("--parallel", options->parallel, "Answers computed at once")
+      .range(1, 1024)
+      .with_default()
+      .value("N")
+      .group(kLimits);
+  verb.option("--queue", options->queue, "Requests that may wait; more are refused (429)")
+      .range(1, 1000000)
+      .with_default()
+      .value("N")
+      .group(kLimits);
+  verb.option("--kv-budget", options->kv_budget_mib,
+              "Most memory for keys and values, in MiB (default: a third of what is free)")
+      .value("N")
+      .group(kLimits);
+  verb.option("--max-body", options->max_body_mib, "Most MiB of a request")
+      .range(1, 1024)
+      .with_default()
+      .value("N")
+      .group(kLimits);
+  verb.option("--max-loaded", options->max_loaded, "Models in memory at once")
+      .range(1, 64)
+      .with_default()
+      .value("N")
+      .group(kLimits);
+  verb.option("--keep-alive", options->keep_alive,
+              "Seconds after which an unused model is unloaded; -1: never (default; 300 without MODEL)")
+      .value("N")
+      .group(kLimits);
+  verb.option("--drain-timeout", options->drain_timeout, "Seconds that running answers have to end after SIGTERM")
+      .range(0, 86400)
+      .with_default()
+      .value("N")
+      .group(kLimits);
+  verb.option("--log", options->log, "Requests as JSON lines on stderr, or nothing")
+      .one_of({"requests", "none"})
+      .with_default();
   add_assistant(verb, options->assistant);
   add_compute_flags(verb, options->compute);
   set_action(verb, action, options, serve);

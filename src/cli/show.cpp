@@ -8,9 +8,9 @@
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "chat/chat_template.h"
-#include "cli/command.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "cli/weight_traffic.h"
 #include "engine/session.h"
 #include "kernels/cpu.h"
@@ -276,15 +276,15 @@ void run_show(const ShowOptions& options) {
 
 }  // namespace
 
-void define_show(CLI::App& root, Action& action) {
+void define_show(Command root, Action& action) {
   auto options = std::make_shared<ShowOptions>();
-  CLI::App& verb = add_verb(root, "show", "Show what a model is made of and what memory it needs",
-                            "carat show model.gguf --tensors");
+  Command verb =
+      root.add_verb("show", "Show what a model is made of and what memory it needs", "carat show model.gguf --tensors");
   add_model(verb, options->model);
-  verb.get_option("MODEL")->required(false);  // not with --cpu
-  verb.add_flag("--json", options->is_json, "Print one JSON object");
-  verb.add_flag("--tensors", options->has_tensors, "List all tensors");
-  verb.add_flag("--cpu", options->is_cpu, "Show what this processor offers instead");
+  verb.find_option("MODEL").required(false);  // not with --cpu
+  verb.flag("--json", options->is_json, "Print one JSON object");
+  verb.flag("--tensors", options->has_tensors, "List all tensors");
+  verb.flag("--cpu", options->is_cpu, "Show what this processor offers instead");
   add_compute_flags(verb, options->compute);
   set_model_action(verb, action, options, run_show);
 }

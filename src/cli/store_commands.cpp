@@ -7,10 +7,10 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "cli/command.h"
 #include "cli/progress_bar.h"
 #include "cli/pull_model.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "store/catalogue.h"
 #include "store/model_store.h"
 #include "store/prune.h"
@@ -99,67 +99,66 @@ void run_list(const ListFlags& flags) {
 
 }  // namespace
 
-void define_pull(CLI::App& root, Action& action) {
+void define_pull(Command root, Action& action) {
   auto flags = std::make_shared<PullFlags>();
-  CLI::App& verb = add_verb(root, "pull", "Get a model", "carat pull gemma4:e2b");
-  verb.add_option("NAME", flags->name,
-                  "gemma4:e2b and the like, hf.co/OWNER/REPO[:FILE|:QUANT], ollama.com/NAME:TAG, or "
-                  "kaggle.com/OWNER/MODEL/FRAMEWORK/VARIATION")
-      ->required()
-      ->type_name("NAME");
-  verb.add_option("--token", flags->options.download.token, "Token of your account (default: HF_TOKEN)")
-      ->type_name("TOKEN");
-  verb.add_flag("!--no-mmproj", flags->options.has_projector, "Leave the vision and audio towers out");
-  verb.add_option("--connections", flags->options.download.connections, "Connections at a time")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{32}))
-      ->capture_default_str()
-      ->type_name("N");
-  verb.add_option("--retries", flags->options.download.retries, "Attempts in a row that may bring nothing")
-      ->check(CLI::Range(0, 1000))
-      ->capture_default_str()
-      ->type_name("N");
-  verb.add_option("--retry-wait", flags->options.download.retry_seconds,
-                  "Seconds before the first retry; then twice as long each time")
-      ->check(CLI::Range(0.0, 60.0))
-      ->capture_default_str()
-      ->type_name("S");
-  verb.add_flag("--json", flags->is_json, "Print progress, and at the end the path, as JSON");
+  Command verb = root.add_verb("pull", "Get a model", "carat pull gemma4:e2b");
+  verb.option("NAME", flags->name,
+              "gemma4:e2b and the like, hf.co/OWNER/REPO[:FILE|:QUANT], ollama.com/NAME:TAG, or "
+              "kaggle.com/OWNER/MODEL/FRAMEWORK/VARIATION")
+      .required()
+      .value("NAME");
+  verb.option("--token", flags->options.download.token, "Token of your account (default: HF_TOKEN)").value("TOKEN");
+  verb.clearing_flag("--no-mmproj", flags->options.has_projector, "Leave the vision and audio towers out");
+  verb.option("--connections", flags->options.download.connections, "Connections at a time")
+      .range(1, 32)
+      .with_default()
+      .value("N");
+  verb.option("--retries", flags->options.download.retries, "Attempts in a row that may bring nothing")
+      .range(0, 1000)
+      .with_default()
+      .value("N");
+  verb.option("--retry-wait", flags->options.download.retry_seconds,
+              "Seconds before the first retry; then twice as long each time")
+      .range(0.0, 60.0)
+      .with_default()
+      .value("S");
+  verb.flag("--json", flags->is_json, "Print progress, and at the end the path, as JSON");
   set_action(verb, action, flags, run_pull);
 }
 
-void define_list(CLI::App& root, Action& action) {
+void define_list(Command root, Action& action) {
   auto flags = std::make_shared<ListFlags>();
-  CLI::App& verb = add_verb(root, "list", "List the models on this machine", "carat list");
+  Command verb = root.add_verb("list", "List the models on this machine", "carat list");
   verb.alias("ls");
-  verb.add_flag("--all", flags->is_all, "List the names that can be pulled instead");
-  verb.add_flag("--json", flags->is_json, "Print JSON");
+  verb.flag("--all", flags->is_all, "List the names that can be pulled instead");
+  verb.flag("--json", flags->is_json, "Print JSON");
   set_action(verb, action, flags, run_list);
 }
 
-void define_rm(CLI::App& root, Action& action) {
+void define_rm(Command root, Action& action) {
   auto name = std::make_shared<std::string>();
-  CLI::App& verb = add_verb(root, "rm", "Remove a model from this machine", "carat rm gemma4:e2b");
-  verb.add_option("NAME", *name, "The model")->required()->type_name("NAME");
+  Command verb = root.add_verb("rm", "Remove a model from this machine", "carat rm gemma4:e2b");
+  verb.option("NAME", *name, "The model").required().value("NAME");
   set_action(verb, action, name,
              [](const std::string& model) { write_stderr(str("freed ", bytes_text(remove_model(model)), "\n")); });
 }
 
-void define_cp(CLI::App& root, Action& action) {
+void define_cp(Command root, Action& action) {
   struct Names {
     std::string from, to;
   };
   auto names = std::make_shared<Names>();
-  CLI::App& verb = add_verb(root, "cp", "Give a model another name", "carat cp gemma4:e2b assistant");
-  verb.add_option("NAME", names->from, "The model: a name, a reference or a path")->required()->type_name("NAME");
-  verb.add_option("NEW", names->to, "The new name")->required()->type_name("NAME");
+  Command verb = root.add_verb("cp", "Give a model another name", "carat cp gemma4:e2b assistant");
+  verb.option("NAME", names->from, "The model: a name, a reference or a path").required().value("NAME");
+  verb.option("NEW", names->to, "The new name").required().value("NAME");
   set_action(verb, action, names, [](const Names& both) { copy_model(both.from, both.to); });
 }
 
-void define_prune(CLI::App& root, Action& action) {
+void define_prune(Command root, Action& action) {
   auto is_dry = std::make_shared<bool>(false);
-  CLI::App& verb = add_verb(root, "prune", "Remove what given-up pulls and changed models have left in the store",
-                            "carat prune --dry-run");
-  verb.add_flag("--dry-run", *is_dry, "Only say what would be removed");
+  Command verb = root.add_verb("prune", "Remove what given-up pulls and changed models have left in the store",
+                               "carat prune --dry-run");
+  verb.flag("--dry-run", *is_dry, "Only say what would be removed");
   set_action(verb, action, is_dry, [](bool dry) {
     std::uint64_t freed = 0;
     for (const Leftover& leftover : find_leftovers()) {

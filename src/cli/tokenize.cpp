@@ -3,9 +3,9 @@
 #include <sstream>
 
 #include "base/json.h"
-#include "cli/command.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "text/load_tokenizer.h"
 
 namespace carat {
@@ -47,18 +47,18 @@ void run_tokenize(const TokenizeFlags& flags) {
 
 }  // namespace
 
-void define_tokenize(CLI::App& root, Action& action) {
+void define_tokenize(Command root, Action& action) {
   auto flags = std::make_shared<TokenizeFlags>();
-  CLI::App& verb = add_verb(root, "tokenize", "Show the tokens that a text is made of",
-                            "carat tokenize gemma4:e2b \"Why is the sky blue?\" --pieces");
-  verb.add_option("MODEL", flags->model, "A tokenizer.json, a GGUF file, a model's folder, or a name in the store")
-      ->required()
-      ->type_name("MODEL");
-  verb.add_option("TEXT", flags->text, "The text; without it, standard input")->type_name("TEXT");
-  verb.add_flag("--bos", flags->has_bos, "Begin with the token that begins a text");
-  verb.add_flag("--plain", flags->is_plain, "Take special tokens in the text as text");
-  verb.add_flag("--pieces", flags->shows_pieces, "A token a line, with what it stands for");
-  verb.add_flag("--json", flags->is_json, "Print JSON");
+  Command verb = root.add_verb("tokenize", "Show the tokens that a text is made of",
+                               "carat tokenize gemma4:e2b \"Why is the sky blue?\" --pieces");
+  verb.option("MODEL", flags->model, "A tokenizer.json, a GGUF file, a model's folder, or a name in the store")
+      .required()
+      .value("MODEL");
+  verb.option("TEXT", flags->text, "The text; without it, standard input").value("TEXT");
+  verb.flag("--bos", flags->has_bos, "Begin with the token that begins a text");
+  verb.flag("--plain", flags->is_plain, "Take special tokens in the text as text");
+  verb.flag("--pieces", flags->shows_pieces, "A token a line, with what it stands for");
+  verb.flag("--json", flags->is_json, "Print JSON");
   set_model_action(verb, action, flags, run_tokenize);
 }
 

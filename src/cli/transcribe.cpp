@@ -6,13 +6,13 @@
 #include "base/error.h"
 #include "chat/speech_prompt.h"
 #include "chat/transcript.h"
-#include "cli/command.h"
 #include "cli/media_files.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/recording.h"
 #include "cli/responder.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "media/speech_pieces.h"
 
 namespace carat {
@@ -149,38 +149,38 @@ void run_transcribe(const TranscribeOptions& options) {
 
 }  // namespace
 
-void define_transcribe(CLI::App& root, Action& action) {
+void define_transcribe(Command root, Action& action) {
   auto options = std::make_shared<TranscribeOptions>();
-  CLI::App& verb =
-      add_verb(root, "transcribe", "Write down what is said, in a recording of up to an hour or into a microphone",
-               "carat transcribe model.gguf talk.mp3 --language German --format srt > talk.srt");
+  Command verb =
+      root.add_verb("transcribe", "Write down what is said, in a recording of up to an hour or into a microphone",
+                    "carat transcribe model.gguf talk.mp3 --language German --format srt > talk.srt");
   add_model(verb, options->model);
-  verb.add_option("FILE", options->file,
-                  "A WAV, FLAC, OGG, MP3 or AIFF file; - for standard input, where bare samples and "
-                  "WAV are written down as they come in")
-      ->required()
-      ->type_name("FILE");
+  verb.option("FILE", options->file,
+              "A WAV, FLAC, OGG, MP3 or AIFF file; - for standard input, where bare samples and "
+              "WAV are written down as they come in")
+      .required()
+      .value("FILE");
   add_mmproj(verb, options->mmproj);
-  verb.add_option("--language", options->language, "What is spoken, by name or code (default: the model finds out)")
-      ->type_name("NAME");
-  verb.add_option("--translate", options->translate, "Translate into this language")->type_name("NAME");
-  verb.add_option("--format", options->format, "How to write it; times are those of pieces of up to 30 s")
-      ->check(CLI::IsMember({"text", "json", "srt", "vtt"}))
-      ->capture_default_str();
+  verb.option("--language", options->language, "What is spoken, by name or code (default: the model finds out)")
+      .value("NAME");
+  verb.option("--translate", options->translate, "Translate into this language").value("NAME");
+  verb.option("--format", options->format, "How to write it; times are those of pieces of up to 30 s")
+      .one_of({"text", "json", "srt", "vtt"})
+      .with_default();
   constexpr const char* kGroup = "Samples without a header";
-  verb.add_option("--raw", options->raw, "FILE holds bare samples of this type, little-endian")
-      ->check(CLI::IsMember({"s16le", "s32le", "f32le"}))
-      ->group(kGroup);
-  verb.add_option("--rate", options->rate, "Samples a second, with --raw")
-      ->check(CLI::Range(std::size_t{4'000}, std::size_t{192'000}))
-      ->type_name("HZ")
-      ->capture_default_str()
-      ->group(kGroup);
-  verb.add_option("--channels", options->channels, "Channels, interleaved, with --raw")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{8}))
-      ->type_name("N")
-      ->capture_default_str()
-      ->group(kGroup);
+  verb.option("--raw", options->raw, "FILE holds bare samples of this type, little-endian")
+      .one_of({"s16le", "s32le", "f32le"})
+      .group(kGroup);
+  verb.option("--rate", options->rate, "Samples a second, with --raw")
+      .range(4'000, 192'000)
+      .value("HZ")
+      .with_default()
+      .group(kGroup);
+  verb.option("--channels", options->channels, "Channels, interleaved, with --raw")
+      .range(1, 8)
+      .value("N")
+      .with_default()
+      .group(kGroup);
   add_compute_flags(verb, options->compute);
   set_model_action(verb, action, options, run_transcribe);
 }

@@ -11,11 +11,11 @@
 #include "base/thread_pool.h"
 #include "chat/chat_template.h"
 #include "checkpoint/gguf.h"
-#include "cli/command.h"
 #include "cli/media_files.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "cli/verbs.h"
 #include "engine/session.h"
 #include "store/digest.h"
 #include "tensor/quantize.h"
@@ -204,12 +204,12 @@ void run_verify(const VerifyFlags& flags) {
 
 }  // namespace
 
-void define_verify(CLI::App& root, Action& action) {
+void define_verify(Command root, Action& action) {
   auto flags = std::make_shared<VerifyFlags>();
-  CLI::App& verb = add_verb(root, "verify", "Check a model's files and what it computes", "carat verify gemma4:e2b");
+  Command verb = root.add_verb("verify", "Check a model's files and what it computes", "carat verify gemma4:e2b");
   add_model(verb, flags->model);
   add_mmproj(verb, flags->mmproj);
-  verb.add_flag("--json", flags->is_json, "Print one JSON object");
+  verb.flag("--json", flags->is_json, "Print one JSON object");
   set_model_action(verb, action, flags, run_verify);
 }
 

@@ -41,7 +41,7 @@ std::optional<MediaFile> file_of(const json::value& part) {
 
 // Said here: a part without a path is no part of a message.
 void add_file(std::vector<MediaFile>& files, MediaKind kind, const std::string& path) {
-  if (path.empty()) throw UsageError(str("--", name(kind), " needs the name of a file"));
+  if (path.empty()) throw UsageError(str("--", name(kind), ": needs the name of a file"));
   files.push_back({kind, path});
 }
 
@@ -68,7 +68,7 @@ void add_media_flags(Command verb, MediaFlags& flags) {
           "--budget",
           [&files](const std::string& budget) {
             if (files.empty() || files.back().kind != MediaKind::kImage) {
-              throw UsageError("--budget stands behind the --image it is for");
+              throw UsageError("--budget: stands behind the --image it is for");
             }
             files.back().budget = budget;
           },
@@ -87,7 +87,7 @@ void add_video_flags(Command verb, MediaFlags& flags) {
   std::vector<MediaFile>& files = flags.files;
   const auto last_film = [&files](const char* option) -> MediaFile& {
     if (files.empty() || files.back().kind != MediaKind::kVideo) {
-      throw UsageError(str(option, " stands behind the --video it is for"));
+      throw UsageError(str(option, ": stands behind the --video it is for"));
     }
     return files.back();
   };

@@ -106,7 +106,7 @@ void add_sampling_flags(Command verb, SamplingParams& params) {
           [&params](const std::vector<std::string>& values) {
             for (const std::string& value : values) {
               const auto bias = parse_logit_bias(value);
-              if (!bias) throw UsageError(str("--logit-bias ", printable(value), " is not of the form ID=NUMBER"));
+              if (!bias) throw UsageError(str("--logit-bias: ", printable(value), " is not of the form ID=NUMBER"));
               params.logit_bias.push_back(*bias);
             }
           },

@@ -1,9 +1,10 @@
 """Writes what was trained as a Hugging Face folder, which `carat convert` and `carat run` read.
 
     python export.py --work FOLDER --out MODEL_FOLDER [--stage all]
-    python export.py --work FOLDER --heads [--stage all]
+    python export.py --work FOLDER --media [--stage media]
 
-The second call writes heads.safetensors instead, which training on another machine goes on from, beside the model itself.
+The second call writes media.safetensors instead, which training on another machine goes on from, beside the model itself:
+the heads, and of the towers what is not in demo/model/demo.gguf.
 """
 import argparse
 import json
@@ -16,8 +17,9 @@ from safetensors.torch import save_file
 
 import model as models
 import pools
+from from_gguf import read_weights
 from prompts import TEMPLATE
-from train import HEADS
+from train import DEMO, MEDIA, OF_HEADS, is_tower
 
 VOCAB_STOPS = ("<eos>", "<turn|>", "<|tool_response>")
 
@@ -44,8 +46,13 @@ def export(work: Path, out: Path, stage: str = "all") -> None:
     (out / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
 
 
-def export_heads(work: Path, stage: str) -> None:
-    save_file({name: value.half() for name, value in load_checkpoint(work, stage)["heads"].items()}, HEADS)
+def export_media(work: Path, stage: str) -> None:
+    state, demo = load_checkpoint(work, stage), read_weights(DEMO)
+    weights = {OF_HEADS + name: value.half() for name, value in state["heads"].items()}
+    for name, value in state["model"].items():
+        if is_tower(name) and name in demo and not torch.equal(value.half(), demo[name].half()):
+            weights[name] = value.half()
+    save_file(weights, MEDIA)
 
 
 if __name__ == "__main__":
@@ -53,10 +60,10 @@ if __name__ == "__main__":
     parser.add_argument("--work", required=True, type=Path)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--out", type=Path)
-    target.add_argument("--heads", action="store_true", help="write heads.safetensors")
+    target.add_argument("--media", action="store_true", help="write media.safetensors")
     parser.add_argument("--stage", default="all", help="whose checkpoint")
     arguments = parser.parse_args()
-    if arguments.heads:
-        export_heads(arguments.work, arguments.stage)
+    if arguments.media:
+        export_media(arguments.work, arguments.stage)
     else:
         export(arguments.work, arguments.out, arguments.stage)

@@ -40,12 +40,17 @@ def sound(samples: np.ndarray) -> tuple:
     return mel, mask, int(mask[::2][::2].sum())
 
 
-def stack_pictures(pictures: list) -> dict:
-    """For pictures of one size: pixel_values [pictures, patches, 768], image_position_ids [pictures, patches, 2]."""
+def stack_pictures(pictures: list, corners: list | None = None) -> dict:
+    """For pictures of one size: pixel_values [pictures, patches, 768], image_position_ids [pictures, patches, 2].
+
+    corners: the (column, row) of each picture's first patch, where pictures stand for parts of larger ones.
+    """
     n = pictures[0][1]
     patches = np.stack([np.frombuffer(zlib.decompress(p[0]), np.uint8).reshape(n * n, -1) for p in pictures])
     y, x = np.divmod(np.arange(n * n), n)
     positions = torch.from_numpy(np.stack([x, y], axis=1)).expand(len(pictures), -1, -1)
+    if corners is not None:
+        positions = positions + torch.tensor(corners)[:, None]
     return {"pixel_values": torch.from_numpy(patches).float() / 255, "image_position_ids": positions}
 
 

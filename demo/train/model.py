@@ -71,6 +71,18 @@ def without_clipping(model):
     return model
 
 
+def accept_parts(vision_tower) -> None:
+    """Lets the tower look at parts of larger pictures: their patches keep the places they have there, and the pooling,
+    which counts places from 0, gets them less those of the first."""
+    pool = vision_tower.pooler.forward
+
+    def pool_part(hidden_states, pixel_position_ids, **others):
+        first = pixel_position_ids.amin(dim=1, keepdim=True)  # [pictures, 1, 2]
+        return pool(hidden_states=hidden_states, pixel_position_ids=pixel_position_ids - first, **others)
+
+    vision_tower.pooler.forward = pool_part
+
+
 def finish_clipping(model, bounds: float = 1e4) -> None:
     """Gives the clipped linears of the towers finite bounds, as published files have: wide enough to change nothing."""
     for name, buffer in model.named_buffers():

@@ -11,8 +11,8 @@ FOLDER keeps the pools of examples and a checkpoint for each stage: text.pt, med
   once and kept, so that its steps become as fast as those of text.
 - all: everything together, beginning with bind.pt.
 
-Without checkpoints, a stage goes on from the demo model itself, demo/model/demo.gguf, and heads.safetensors; --afresh
-begins with random weights instead.
+Without checkpoints, a stage goes on from the demo model itself, demo/model/demo.gguf, and media.safetensors, which holds
+the heads and what towers have learnt since; --afresh begins with random weights instead.
 """
 import argparse
 import json
@@ -34,17 +34,18 @@ from from_gguf import read_weights
 from muon import Muon
 
 POOL_SIZES = {"text": 40_000, "drawings": 8_000, "large drawings": 1_200, "reading": 5_000, "lines": 5_000,
-              "large lines": 5_000, "small print": 6_000, "spoken": 4_000, "crowds": 4_000, "large crowds": 1_500,
-              "pages": 4_000, "large pages": 2_000}
+              "large lines": 4_000, "small print": 4_000, "spoken": 4_000, "crowds": 4_000, "large crowds": 1_500,
+              "pages": 10_000, "large pages": 1_500}
 # Of the decoder, padding included.
 BATCH_TOKENS = {"text": 2_600, "drawings": 2_400, "large drawings": 1_600, "reading": 1_600, "lines": 2_400,
                 "large lines": 2_400, "small print": 1_600, "spoken": 2_000, "crowds": 1_024, "large crowds": 1_024,
                 "pages": 1_024, "large pages": 1_024}
 DEMO = Path(__file__).parents[1] / "model" / "demo.gguf"
-HEADS = Path(__file__).parent / "heads.safetensors"  # which fit the towers in DEMO
-SHARES = {"text": {"text": 1}, "media": {"crowds": 2, "large crowds": 1, "pages": 2, "large pages": 4, "spoken": 1},
-          "bind": {"text": 3, "drawings": 4, "large drawings": 1, "reading": 1, "lines": 2, "large lines": 7,
-                   "small print": 4, "spoken": 1},
+MEDIA = Path(__file__).parent / "media.safetensors"  # heads, and towers that were trained after DEMO was written
+OF_HEADS = "heads."  # begins the names of the heads' weights there
+SHARES = {"text": {"text": 1}, "media": {"crowds": 2, "large crowds": 2, "pages": 8, "large pages": 2, "spoken": 2},
+          "bind": {"text": 4, "drawings": 4, "large drawings": 1, "reading": 2, "lines": 2, "large lines": 8,
+                   "small print": 7, "spoken": 1},
           "all": {"text": 2, "drawings": 3, "large drawings": 1, "reading": 1, "lines": 1, "large lines": 1,
                   "small print": 2, "spoken": 1}}
 PEAK_RATE, WARM_UP, MIN_RATE = 3e-3, 100, 3e-4
@@ -87,7 +88,9 @@ def media_of(examples: list) -> dict:
     if "soft" in examples[0]:  # the towers need not look again: whatever stands here is not read
         names = ("input_features", "input_features_mask") if is_spoken(examples) else ("pixel_values",)
         return dict.fromkeys(names, torch.empty(0))
-    return features.stack_sounds(media) if is_spoken(examples) else features.stack_pictures(media)
+    if is_spoken(examples):
+        return features.stack_sounds(media)
+    return features.stack_pictures(media, [e.get("corner", (0, 0)) for e in examples])
 
 
 def is_spoken(examples: list) -> bool:
@@ -185,6 +188,7 @@ class Run:
         vocab = json.loads(pools.TOKENIZER.read_text())["model"]["vocab"]
         torch.manual_seed(1)
         self.model = models.without_clipping(models.create(vocab)).to(device)
+        models.accept_parts(self.model.model.vision_tower)
         compile_parts(self.model.model)
         self.towers = OncePerStep(self.model.model)
         self.heads = heads.Heads(self.model.config).to(device)
@@ -199,7 +203,10 @@ class Run:
             return
         if DEMO.exists() and not afresh:
             self.model.load_state_dict(read_weights(DEMO), strict=False)  # without what is tied, and bounds of linears
-            self.heads.load_state_dict(load_file(HEADS))
+            media = load_file(MEDIA)
+            self.model.load_state_dict({n: value for n, value in media.items() if not n.startswith(OF_HEADS)}, strict=False)
+            self.heads.load_state_dict({n.removeprefix(OF_HEADS): value for n, value in media.items()
+                                        if n.startswith(OF_HEADS)})
         if stage in ("bind", "all"):
             self.join(work, ("text", "media") if stage == "bind" else ("bind",))
 
@@ -245,7 +252,9 @@ def train(arguments):
     work.mkdir(parents=True, exist_ok=True)
     stage = arguments.stage
     run = Run(work, stage, arguments.device, arguments.afresh)
-    shares = SHARES[stage]
+    shares = {kind: share for kind, share in SHARES[stage].items() if not arguments.kinds or kind in arguments.kinds}
+    if not shares:
+        raise SystemExit(f"--kinds {','.join(arguments.kinds)}: the stage {stage} has {', '.join(SHARES[stage])}")
     rng = random.Random(f"{stage} {run.step}")
     streams = {kind: batches(pools.load_or_make(work, kind, POOL_SIZES[kind], 1), rng, BATCH_TOKENS[kind])
                for kind in shares}
@@ -266,6 +275,7 @@ def train(arguments):
         examples = next(streams[kind])
         for example in examples:
             pools.ask_again(example, rng, tokens)
+            pools.move_on_page(example, rng)
         run.towers.forget()
         if stage == "bind" and kind != "text":
             compute_soft_tokens(run.model, [e for e in examples if "soft" not in e])
@@ -301,6 +311,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", required=True, help="folder of pools and checkpoint")
     parser.add_argument("--stage", choices=tuple(SHARES), default="all")
+    parser.add_argument("--kinds", type=lambda names: names.split(","), default=[],
+                        help="only these kinds of the stage's examples: KIND,KIND,...")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")

@@ -67,8 +67,8 @@ def print_page(rng: random.Random, text: str, side: int, size: int) -> tuple:
 
 
 def draw_text(rng: random.Random) -> tuple:
-    if rng.random() < 0.65:
-        text = "".join(rng.choice("0123456789") for _ in range(rng.choice((2, 3, 4, 4, 4))))
+    if rng.random() < 0.85:  # words are soon known by heart
+        text = "".join(rng.choice("0123456789") for _ in range(rng.choice((2, 3, 4, 4, 4, 4))))
     else:
         text = rng.choice(WORDS)
     return f"print {text}", text
@@ -136,7 +136,7 @@ def make_page(rng, budget: int = 70):
     pen = ImageDraw.Draw(image)
     text, letters, y = "", [], on_grid(rng.uniform(0, 16))
     while True:
-        size = rng.choice((*SMALL_PRINT, *LARGE_PRINT))
+        size = rng.choice((*SMALL_PRINT, *SMALL_PRINT, *LARGE_PRINT))
         face, step = font(rng.choice(FONTS), size), max(50, size * 1.25)
         if y + size * 1.3 > side:
             break

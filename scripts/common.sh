@@ -11,7 +11,7 @@ if [[ -z "${CMAKE_CXX_COMPILER_LAUNCHER:-}" ]] && command -v ccache > /dev/null;
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache
 fi
 
-# With the minutes since the start: where a run spends its time.
+# With minutes and seconds since the start, to see where a run spends its time.
 heading() { printf "\n== %d:%02d %s\n" $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
 
 # build PRESET [TARGET...]: configures and compiles; everything, or only the targets.

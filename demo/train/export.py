@@ -1,7 +1,7 @@
 """Writes what was trained as a Hugging Face folder, which `carat convert` and `carat run` read.
 
     python export.py --work FOLDER --out MODEL_FOLDER [--stage all]
-    python export.py --work FOLDER --media [--stage media]
+    python export.py --work FOLDER --media [--stage all]
 
 The second call writes media.safetensors instead, which training on another machine goes on from, beside the model itself:
 the heads, and of the towers what is not in demo/model/demo.gguf.

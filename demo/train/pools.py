@@ -92,8 +92,8 @@ def move_on_page(example: dict, rng) -> None:
     """Lets a full page at 70 stand for a part of one at 280, another each time. Print is as large on both, and a part
     costs the tower a tenth of the whole: attention is most of its work, and grows with the square of the patches."""
     if example["kind"] == "pages":
-        spare = [features.MAX_BUDGET_SIDE[b] // (features.PATCH * features.POOL) for b in (280, 70)]
-        example["corner"] = tuple(features.POOL * rng.randrange(spare[0] - spare[1] + 1) for _ in range(2))
+        spare = (features.MAX_BUDGET_SIDE[280] - features.MAX_BUDGET_SIDE[70]) // features.PATCH  # patches
+        example["corner"] = tuple(rng.randrange(0, spare + 1, features.POOL) for _ in range(2))
 
 
 def load_or_make(folder: Path, kind: str, count: int, seed: int, held_out: bool = False) -> list:

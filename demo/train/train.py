@@ -251,10 +251,12 @@ def train(arguments):
     work = Path(arguments.work)
     work.mkdir(parents=True, exist_ok=True)
     stage = arguments.stage
+    shares = SHARES[stage]
+    if arguments.kinds:
+        if unknown := [kind for kind in arguments.kinds if kind not in shares]:
+            raise SystemExit(f"--kinds: the stage {stage} has no \"{unknown[0]}\", only {', '.join(shares)}")
+        shares = {kind: shares[kind] for kind in arguments.kinds}
     run = Run(work, stage, arguments.device, arguments.afresh)
-    shares = {kind: share for kind, share in SHARES[stage].items() if not arguments.kinds or kind in arguments.kinds}
-    if not shares:
-        raise SystemExit(f"--kinds {','.join(arguments.kinds)}: the stage {stage} has {', '.join(SHARES[stage])}")
     rng = random.Random(f"{stage} {run.step}")
     streams = {kind: batches(pools.load_or_make(work, kind, POOL_SIZES[kind], 1), rng, BATCH_TOKENS[kind])
                for kind in shares}

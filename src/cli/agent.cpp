@@ -51,16 +51,10 @@ void add_tool_flags(Command verb, ToolFlags& flags) {
       .once_each()
       .group(kGroup);
   verb.flag("--yes", flags.is_confirmed, "Make calls without asking").group(kGroup);
-  verb.option("--max-tool-rounds", flags.max_rounds, "How often the model gets results before it has to answer")
-      .range(1, 1000)
-      .with_default()
-      .value("N")
+  add_count(verb, "--max-tool-rounds", flags.max_rounds, 1, 1000,
+            "How often the model gets results before it has to answer")
       .group(kGroup);
-  verb.option("--tool-timeout", flags.timeout_seconds, "Seconds that a call may take")
-      .range(1, 3600)
-      .with_default()
-      .value("N")
-      .group(kGroup);
+  add_count(verb, "--tool-timeout", flags.timeout_seconds, 1, 3600, "Seconds that a call may take").group(kGroup);
 }
 
 Toolbox open_tools(const ToolFlags& flags) {

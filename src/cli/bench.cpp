@@ -285,25 +285,27 @@ void run_bench(const BenchOptions& options) {
   }
 }
 
-void add_counts(Command verb, const char* names, std::vector<std::size_t>& counts, const char* what) {
-  verb.option(names, counts, what).divided_at(',').once_each().range(0, kMaxContext).value("N,...").with_default();
+// Numbers with commas between them: a test for each.
+Option add_counts(Command verb, const char* names, std::vector<std::size_t>& counts, std::size_t least,
+                  std::size_t most, const char* what) {
+  return verb.option(names, counts, what).divided_at(',').once_each().range(least, most).value("N,...");
 }
 
 }  // namespace
 
 void define_bench(Command root, Action& action) {
   auto options = std::make_shared<BenchOptions>();
-  Command verb = root.add_verb("bench", "Measure the speed of a model on this machine",
-                               "carat bench model.gguf -p 512 -n 128 -d 0,4096");
+  const Command verb = root.add_verb("bench", "Measure the speed of a model on this machine",
+                                     "carat bench model.gguf -p 512 -n 128 -d 0,4096");
   add_model(verb, options->model);
-  add_counts(verb, "-p,--n-prompt", options->prompt, "Tests that read so many tokens at once; 0: none");
-  add_counts(verb, "-n,--n-gen", options->generated, "Tests that generate so many tokens; 0: none");
-  add_counts(verb, "-d,--n-depth", options->depth, "Tokens in the context before each test");
-  verb.option("-s,--sequences", options->sequences, "Sequences that generate side by side; tokens of all count")
-      .divided_at(',')
-      .once_each()
-      .range(1, 512)
-      .value("N,...")
+  add_counts(verb, "-p,--n-prompt", options->prompt, 0, kMaxContext, "Tests that read so many tokens at once; 0: none")
+      .with_default();
+  add_counts(verb, "-n,--n-gen", options->generated, 0, kMaxContext, "Tests that generate so many tokens; 0: none")
+      .with_default();
+  add_counts(verb, "-d,--n-depth", options->depth, 0, kMaxContext, "Tokens in the context before each test")
+      .with_default();
+  add_counts(verb, "-s,--sequences", options->sequences, 1, 512,
+             "Sequences that generate side by side; tokens of all count")
       .with_default();
   verb.option("-r,--repetitions", options->repetitions, "How often each test is run")
       .range(1, 10000)
@@ -313,11 +315,7 @@ void define_bench(Command root, Action& action) {
   verb.flag("--csv", options->is_csv, "Print comma-separated values").excludes("--json");
   verb.flag("--profile", options->with_profile, "Tell where the time goes, by kind of operation and of layer")
       .excludes("--csv");
-  verb.option("-t,--threads", options->threads, "Threads (default: one for each physical core)")
-      .divided_at(',')
-      .once_each()
-      .range(1, kMaxThreads)
-      .value("N,...")
+  add_counts(verb, "-t,--threads", options->threads, 1, kMaxThreads, "Threads (default: one for each physical core)")
       .group(kComputingGroup);
   add_kernel_flags(verb, options->compute);
   set_model_action(verb, action, options, run_bench);

@@ -62,8 +62,8 @@ void define_carat(CLI::App& app, Action& action, bool& is_debug) {
   app.footer("carat run model.gguf \"Why is the sky blue?\"");
   app.get_help_ptr()->description("Print this help");
   app.set_version_flag("--version", std::string(version()), "Print the version");
-  app.require_subcommand(1);
   const Command root(&app);
+  root.require_verb();
   define_run(root, action);
   define_serve(root, action);
   define_show(root, action);
@@ -113,6 +113,9 @@ Action parse_command_line(const std::vector<std::string>& arguments) {
   auto chosen = std::make_shared<Action>();
   auto is_debug = std::make_shared<bool>(false);
   define_carat(*root, *chosen, *is_debug);
+  const auto with_help = [&](const std::exception& error) {
+    return UsageError(str(error.what(), ".\nSee `", path_of(innermost(root.get())), " --help`."));
+  };
   try {
     root->parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
   } catch (const CLI::CallForHelp&) {
@@ -130,9 +133,9 @@ Action parse_command_line(const std::vector<std::string>& arguments) {
     }
     throw UsageError(str(error.what(), ". Usage: ", usage_line(info_of(app)), "\nSee `", path_of(app), " --help`."));
   } catch (const UsageError& error) {  // of a function that was called with an option's value
-    throw UsageError(str(error.what(), ".\nSee `", path_of(innermost(root.get())), " --help`."));
+    throw with_help(error);
   } catch (const CLI::ParseError& error) {
-    throw UsageError(str(error.what(), ".\nSee `", path_of(innermost(root.get())), " --help`."));
+    throw with_help(error);
   }
   return [root, chosen, is_debug] {
     try {

@@ -31,8 +31,8 @@ void run_convert(const ConvertFlags& flags) {
 
 void define_convert(Command root, Action& action) {
   auto flags = std::make_shared<ConvertFlags>();
-  Command verb = root.add_verb("convert", "Convert a Hugging Face folder to GGUF",
-                               "carat convert gemma-4-E2B-it model.gguf --mmproj mmproj.gguf");
+  const Command verb = root.add_verb("convert", "Convert a Hugging Face folder to GGUF",
+                                     "carat convert gemma-4-E2B-it model.gguf --mmproj mmproj.gguf");
   verb.option("FOLDER", flags->folder, "A folder with config.json and safetensors, of a model or of an assistant")
       .required()
       .value("FOLDER");

@@ -4,8 +4,8 @@
 namespace carat {
 
 void define_debug(Command root, Action& action) {
-  Command debug = root.add_verb("debug", "Look into single steps: token ids, prompts, logits",
-                                "carat debug tokenize tokenizer.json --jsonl texts.jsonl");
+  const Command debug = root.add_verb("debug", "Look into single steps: token ids, prompts, logits",
+                                      "carat debug tokenize tokenizer.json --jsonl texts.jsonl");
   debug.require_verb();
   define_debug_tokenize(debug, action);
   define_debug_detokenize(debug, action);

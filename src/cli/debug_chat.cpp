@@ -75,9 +75,10 @@ json::value parse_line(const json::object& line, const std::string& where) {
 
 void define_debug_render(Command debug, Action& action) {
   auto options = std::make_shared<RenderCommandOptions>();
-  Command verb = add_text_command(debug, *options, "render", "Turn messages into the text and token ids of a prompt",
-                                  "Lines {\"messages\": [...], \"tools\": [...], \"options\": {...}}; - for stdin",
-                                  "carat debug render model.gguf --jsonl requests.jsonl");
+  const Command verb =
+      add_text_command(debug, *options, "render", "Turn messages into the text and token ids of a prompt",
+                       "Lines {\"messages\": [...], \"tools\": [...], \"options\": {...}}; - for stdin",
+                       "carat debug render model.gguf --jsonl requests.jsonl");
   verb.option("--template", options->template_file, "A Jinja template to use instead of the model's").value("FILE");
   set_model_action(verb, action, options, [](const RenderCommandOptions& given) {
     const Tokenizer tokenizer = load_tokenizer(given.model);
@@ -90,9 +91,10 @@ void define_debug_render(Command debug, Action& action) {
 
 void define_debug_parse(Command debug, Action& action) {
   auto options = std::make_shared<TextCommandOptions>();
-  Command verb = add_text_command(debug, *options, "parse", "Take a model's raw output apart: thoughts, answer, calls",
-                                  "Lines {\"prefix\": end of the prompt, \"output\": ...}; - for stdin",
-                                  "carat debug parse model.gguf --jsonl outputs.jsonl");
+  const Command verb =
+      add_text_command(debug, *options, "parse", "Take a model's raw output apart: thoughts, answer, calls",
+                       "Lines {\"prefix\": end of the prompt, \"output\": ...}; - for stdin",
+                       "carat debug parse model.gguf --jsonl outputs.jsonl");
   set_model_action(verb, action, options, [](const TextCommandOptions& given) {
     load_tokenizer(given.model);  // so that a wrong MODEL is an error here as everywhere
     for_each_json_line(given.jsonl, parse_line);

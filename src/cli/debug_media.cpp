@@ -84,8 +84,8 @@ void run_hear(const HearOptions& options) {
 
 void define_debug_encode(Command debug, Action& action) {
   auto options = std::make_shared<EncodeMediaOptions>();
-  Command verb = debug.add_verb("encode", "Write the soft tokens of a picture or a sound",
-                                "carat debug encode model.gguf --audio speech.wav --out soft.npy");
+  const Command verb = debug.add_verb("encode", "Write the soft tokens of a picture or a sound",
+                                      "carat debug encode model.gguf --audio speech.wav --out soft.npy");
   add_model(verb, options->model);
   add_media_flags(verb, options->media);
   verb.option("--out", options->out, "Where to write a float32 .npy file, [soft tokens, hidden]")
@@ -97,8 +97,8 @@ void define_debug_encode(Command debug, Action& action) {
 
 void define_debug_hear(Command debug, Action& action) {
   auto options = std::make_shared<HearOptions>();
-  Command verb = debug.add_verb("hear", "Draw what a model hears of a sound: its log-mel frames",
-                                "carat debug hear model.gguf --audio speech.wav --out speech.png");
+  const Command verb = debug.add_verb("hear", "Draw what a model hears of a sound: its log-mel frames",
+                                      "carat debug hear model.gguf --audio speech.wav --out speech.png");
   add_model(verb, options->model);
   add_mmproj(verb, options->mmproj);
   verb.option("--audio", options->audio, "A sound").required().value("FILE");

@@ -84,7 +84,7 @@ void run_generate(const ModelOptions& options) {
 
 Command add_model_command(Command debug, ModelOptions& options, const char* name, const char* what,
                           const char* example) {
-  Command verb = debug.add_verb(name, what, example);
+  const Command verb = debug.add_verb(name, what, example);
   add_model(verb, options.model);
   verb.option("--tokens", options.tokens, "A JSON array of token ids; - for stdin").required().value("FILE");
   add_media_flags(verb, options.media);
@@ -96,8 +96,8 @@ Command add_model_command(Command debug, ModelOptions& options, const char* name
 
 void define_debug_logits(Command debug, Action& action) {
   auto options = std::make_shared<ModelOptions>();
-  Command verb = add_model_command(debug, *options, "logits", "Write the logits after every token",
-                                   "carat debug logits model.gguf --tokens ids.json --out logits.npy");
+  const Command verb = add_model_command(debug, *options, "logits", "Write the logits after every token",
+                                         "carat debug logits model.gguf --tokens ids.json --out logits.npy");
   verb.option("--out", options->out, "Where to write a float32 .npy file, [tokens, vocabulary]")
       .required()
       .value("FILE");
@@ -106,13 +106,10 @@ void define_debug_logits(Command debug, Action& action) {
 
 void define_debug_generate(Command debug, Action& action) {
   auto options = std::make_shared<ModelOptions>();
-  Command verb =
+  const Command verb =
       add_model_command(debug, *options, "generate", "Continue greedily, past any end, and print the new token ids",
                         "carat debug generate model.gguf --tokens ids.json --max-tokens 16");
-  verb.option("--max-tokens", options->max_tokens, "How many tokens to generate")
-      .range(0, kMaxContext)
-      .value("N")
-      .with_default();
+  add_count(verb, "--max-tokens", options->max_tokens, 0, kMaxContext, "How many tokens to generate");
   add_assistant(verb, options->assistant);
   set_model_action(verb, action, options, run_generate);
 }

@@ -58,8 +58,8 @@ void run_see(const SeeOptions& options) {
 
 void define_debug_see(Command debug, Action& action) {
   auto options = std::make_shared<SeeOptions>();
-  Command verb = debug.add_verb("see", "Write a picture as the model gets it, as PNG, and say how large it is",
-                                "carat debug see model.gguf --image photo.jpg --budget 560 --out seen.png");
+  const Command verb = debug.add_verb("see", "Write a picture as the model gets it, as PNG, and say how large it is",
+                                      "carat debug see model.gguf --image photo.jpg --budget 560 --out seen.png");
   add_model(verb, options->model);
   add_mmproj(verb, options->mmproj);
   verb.option("--image", options->image, "A picture: JPEG, PNG, WebP, GIF or BMP").required().value("FILE");

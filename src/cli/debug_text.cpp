@@ -52,7 +52,7 @@ json::value detokenize_line(const Tokenizer& tokenizer, const json::object& line
 
 Command add_text_command(Command debug, TextCommandOptions& options, const char* name, const char* what,
                          const char* lines, const char* example) {
-  Command verb = debug.add_verb(name, what, example);
+  const Command verb = debug.add_verb(name, what, example);
   verb.option("MODEL", options.model, "A tokenizer.json, a GGUF file, a model's folder, or a name in the store")
       .required()
       .value("FILE");
@@ -62,7 +62,7 @@ Command add_text_command(Command debug, TextCommandOptions& options, const char*
 
 void define_debug_tokenize(Command debug, Action& action) {
   auto options = std::make_shared<TextCommandOptions>();
-  Command verb = add_text_command(
+  const Command verb = add_text_command(
       debug, *options, "tokenize", "Turn texts into token ids",
       "Lines {\"text\": ...} or {\"bytes_base64\": ...}, with \"bos\" (false) and \"special\" (true); - for stdin",
       "echo '{\"text\": \"Hello\"}' | carat debug tokenize tokenizer.json --jsonl -");
@@ -76,7 +76,7 @@ void define_debug_tokenize(Command debug, Action& action) {
 
 void define_debug_detokenize(Command debug, Action& action) {
   auto options = std::make_shared<TextCommandOptions>();
-  Command verb =
+  const Command verb =
       add_text_command(debug, *options, "detokenize", "Turn token ids into text", "Lines {\"ids\": [...]}; - for stdin",
                        "echo '{\"ids\": [9259]}' | carat debug detokenize tokenizer.json --jsonl -");
   set_model_action(verb, action, options, [](const TextCommandOptions& given) {

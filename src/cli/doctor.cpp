@@ -180,7 +180,7 @@ void run_doctor(const DoctorFlags& flags) {
 
 void define_doctor(Command root, Action& action) {
   auto flags = std::make_shared<DoctorFlags>();
-  Command verb =
+  const Command verb =
       root.add_verb("doctor", "Say what carat finds on this machine, and what is wrong with it", "carat doctor");
   verb.flag("--offline", flags->is_offline, "Ask no server");
   verb.flag("--json", flags->is_json, "Print JSON");

@@ -59,8 +59,8 @@ void run_embed(const EmbedFlags& flags) {
 
 void define_embed(Command root, Action& action) {
   auto flags = std::make_shared<EmbedFlags>();
-  Command verb = root.add_verb("embed", "Turn a text into a vector that tells what it is about",
-                               "carat embed gemma4:e2b \"sourdough bread\"");
+  const Command verb = root.add_verb("embed", "Turn a text into a vector that tells what it is about",
+                                     "carat embed gemma4:e2b \"sourdough bread\"");
   add_model(verb, flags->model);
   const Option text = verb.option("TEXT", flags->text, "The text; without it, standard input").value("TEXT");
   verb.option("--jsonl", flags->jsonl, "Many texts: lines {\"text\": ...}; - for standard input")

@@ -115,8 +115,8 @@ void run_imatrix(const ImatrixFlags& flags) {
 
 void define_imatrix(Command root, Action& action) {
   auto flags = std::make_shared<ImatrixFlags>();
-  Command verb = root.add_verb("imatrix", "Measure which columns of a model's matrices matter most",
-                               "carat imatrix model-bf16.gguf text.txt -o imatrix.gguf");
+  const Command verb = root.add_verb("imatrix", "Measure which columns of a model's matrices matter most",
+                                     "carat imatrix model-bf16.gguf text.txt -o imatrix.gguf");
   add_model(verb, flags->model);
   verb.option("TEXT", flags->text, "A text file of the kind the model will work on; - for stdin")
       .required()

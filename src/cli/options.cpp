@@ -67,6 +67,11 @@ void add_assistant(Command verb, std::string& assistant) {
       .group(kComputingGroup);
 }
 
+Option add_count(Command verb, const char* name, std::size_t& count, std::size_t least, std::size_t most,
+                 const char* what) {
+  return verb.option(name, count, what).range(least, most).with_default().value("N");
+}
+
 void add_kernel_flags(Command verb, ComputeFlags& flags) {
   verb.option("--kv-type", flags.kv_type, "Type of the cached keys and values")
       .one_of({"f32", "f16", "bf16", "q8_0"})

@@ -58,6 +58,9 @@ void set_model_action(Command verb, Action& action, std::shared_ptr<Options> opt
   });
 }
 
+// A number between two bounds, with a default.
+Option add_count(Command verb, const char* name, std::size_t& count, std::size_t least, std::size_t most,
+                 const char* what);
 // --kv-type, --isa, --activations; the defaults are those in flags.
 void add_kernel_flags(Command verb, ComputeFlags& flags);
 // The same with --ctx and --threads.

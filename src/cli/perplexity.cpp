@@ -100,8 +100,8 @@ void run_perplexity(const PerplexityOptions& options) {
 
 void define_perplexity(Command root, Action& action) {
   auto options = std::make_shared<PerplexityOptions>();
-  Command verb = root.add_verb("perplexity", "Measure how well a model predicts a text",
-                               "carat perplexity model.gguf text.txt --ctx 2048");
+  const Command verb = root.add_verb("perplexity", "Measure how well a model predicts a text",
+                                     "carat perplexity model.gguf text.txt --ctx 2048");
   add_model(verb, options->model);
   verb.option("FILE", options->file, "The text, UTF-8; - for stdin").required().value("FILE");
   verb.flag("--json", options->is_json, "Print one JSON object");

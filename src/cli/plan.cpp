@@ -69,11 +69,11 @@ void run_plan(const PlanFlags& flags) {
 
 void define_plan(Command root, Action& action) {
   auto flags = std::make_shared<PlanFlags>();
-  Command verb = root.add_verb("plan", "Show what memory a model takes, and whether it fits",
-                               "carat plan gemma4:e2b --ctx 32768 --kv-type bf16");
+  const Command verb = root.add_verb("plan", "Show what memory a model takes, and whether it fits",
+                                     "carat plan gemma4:e2b --ctx 32768 --kv-type bf16");
   add_model(verb, flags->model);
   add_mmproj(verb, flags->mmproj);
-  verb.option("--parallel", flags->request.parallel, "Sequences at a time").range(1, 1024).with_default().value("N");
+  add_count(verb, "--parallel", flags->request.parallel, 1, 1024, "Sequences at a time");
   verb.flag("--json", flags->is_json, "Print one JSON object");
   add_compute_flags(verb, flags->request.compute);
   set_model_action(verb, action, flags, run_plan);

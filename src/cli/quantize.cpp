@@ -91,8 +91,8 @@ void run_quantize(const QuantizeFlags& flags) {
 
 void define_quantize(Command root, Action& action) {
   auto flags = std::make_shared<QuantizeFlags>();
-  Command verb = root.add_verb("quantize", "Store a model's matrices in fewer bits",
-                               "carat quantize model-bf16.gguf model-q4_k_m.gguf --type q4_k_m --rule ple=q4_0");
+  const Command verb = root.add_verb("quantize", "Store a model's matrices in fewer bits",
+                                     "carat quantize model-bf16.gguf model-q4_k_m.gguf --type q4_k_m --rule ple=q4_0");
   verb.option("IN", flags->input, "A GGUF file").required().value("FILE");
   verb.option("OUT", flags->output, "The file to write").required().value("FILE");
   verb.option("--type", flags->options.recipe, str("One of ", recipe_names())).required().value("TYPE");

@@ -157,8 +157,8 @@ void run_model(const RunOptions& options) {
 
 void define_run(Command root, Action& action) {
   auto options = std::make_shared<RunOptions>();
-  Command verb = root.add_verb("run", "Answer a prompt, or chat when there is none",
-                               "carat run model.gguf \"Why is the sky blue?\"");
+  const Command verb = root.add_verb("run", "Answer a prompt, or chat when there is none",
+                                     "carat run model.gguf \"Why is the sky blue?\"");
   verb.alias("chat");
   add_model(verb, options->model);
   verb.option("PROMPT", options->prompt, "The prompt; text from a pipe is put behind it").value("TEXT");

@@ -53,7 +53,7 @@ void run_stop(const StopFlags& flags) {
 
 void define_ps(Command root, Action& action) {
   auto flags = std::make_shared<PsFlags>();
-  Command verb = root.add_verb("ps", "List the models that a running server has in memory", "carat ps");
+  const Command verb = root.add_verb("ps", "List the models that a running server has in memory", "carat ps");
   add_server_flags(verb, flags->server);
   verb.flag("--json", flags->is_json, "Print JSON");
   set_action(verb, action, flags, run_ps);
@@ -61,7 +61,7 @@ void define_ps(Command root, Action& action) {
 
 void define_stop(Command root, Action& action) {
   auto flags = std::make_shared<StopFlags>();
-  Command verb = root.add_verb("stop", "Take a model out of a running server's memory", "carat stop gemma4:e2b");
+  const Command verb = root.add_verb("stop", "Take a model out of a running server's memory", "carat stop gemma4:e2b");
   verb.option("NAME", flags->model, "The model").required().value("NAME");
   add_server_flags(verb, flags->server);
   set_action(verb, action, flags, run_stop);

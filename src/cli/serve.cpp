@@ -292,8 +292,8 @@ void serve(const ServeOptions& options) {
 
 void define_serve(Command root, Action& action) {
   auto options = std::make_shared<ServeOptions>();
-  Command verb = root.add_verb("serve", "Serve models over HTTP: OpenAI's, Ollama's and Anthropic's interfaces",
-                               "carat serve model.gguf --port 8080");
+  const Command verb = root.add_verb("serve", "Serve models over HTTP: OpenAI's, Ollama's and Anthropic's interfaces",
+                                     "carat serve model.gguf --port 8080");
   verb.option(
           "MODEL", options->models,
           "Files, folders or names in the store, each MODEL or NAME=MODEL; the first is the default. Without any: all "
@@ -332,38 +332,21 @@ void define_serve(Command root, Action& action) {
   verb.option("--tls-key", options->tls_key, "The certificate's private key (PEM)").value("FILE").group(kAccess);
   verb.flag("--manage", options->is_managed, "Let clients pull, copy and delete models of the store").group(kAccess);
   constexpr const char* kLimits = "Limits";
-  verb.option("--parallel", options->parallel, "Answers computed at once")
-      .range(1, 1024)
-      .with_default()
-      .value("N")
-      .group(kLimits);
-  verb.option("--queue", options->queue, "Requests that may wait; more are refused (429)")
-      .range(1, 1000000)
-      .with_default()
-      .value("N")
+  add_count(verb, "--parallel", options->parallel, 1, 1024, "Answers computed at once").group(kLimits);
+  add_count(verb, "--queue", options->queue, 1, 1000000, "Requests that may wait; more are refused (429)")
       .group(kLimits);
   verb.option("--kv-budget", options->kv_budget_mib,
               "Most memory for keys and values, in MiB (default: a third of what is free)")
       .value("N")
       .group(kLimits);
-  verb.option("--max-body", options->max_body_mib, "Most MiB of a request")
-      .range(1, 1024)
-      .with_default()
-      .value("N")
-      .group(kLimits);
-  verb.option("--max-loaded", options->max_loaded, "Models in memory at once")
-      .range(1, 64)
-      .with_default()
-      .value("N")
-      .group(kLimits);
+  add_count(verb, "--max-body", options->max_body_mib, 1, 1024, "Most MiB of a request").group(kLimits);
+  add_count(verb, "--max-loaded", options->max_loaded, 1, 64, "Models in memory at once").group(kLimits);
   verb.option("--keep-alive", options->keep_alive,
               "Seconds after which an unused model is unloaded; -1: never (default; 300 without MODEL)")
       .value("N")
       .group(kLimits);
-  verb.option("--drain-timeout", options->drain_timeout, "Seconds that running answers have to end after SIGTERM")
-      .range(0, 86400)
-      .with_default()
-      .value("N")
+  add_count(verb, "--drain-timeout", options->drain_timeout, 0, 86400,
+            "Seconds that running answers have to end after SIGTERM")
       .group(kLimits);
   verb.option("--log", options->log, "Requests as JSON lines on stderr, or nothing")
       .one_of({"requests", "none"})

@@ -278,7 +278,7 @@ void run_show(const ShowOptions& options) {
 
 void define_show(Command root, Action& action) {
   auto options = std::make_shared<ShowOptions>();
-  Command verb =
+  const Command verb =
       root.add_verb("show", "Show what a model is made of and what memory it needs", "carat show model.gguf --tensors");
   add_model(verb, options->model);
   verb.find_option("MODEL").required(false);  // not with --cpu

@@ -101,7 +101,7 @@ void run_list(const ListFlags& flags) {
 
 void define_pull(Command root, Action& action) {
   auto flags = std::make_shared<PullFlags>();
-  Command verb = root.add_verb("pull", "Get a model", "carat pull gemma4:e2b");
+  const Command verb = root.add_verb("pull", "Get a model", "carat pull gemma4:e2b");
   verb.option("NAME", flags->name,
               "gemma4:e2b and the like, hf.co/OWNER/REPO[:FILE|:QUANT], ollama.com/NAME:TAG, or "
               "kaggle.com/OWNER/MODEL/FRAMEWORK/VARIATION")
@@ -128,7 +128,7 @@ void define_pull(Command root, Action& action) {
 
 void define_list(Command root, Action& action) {
   auto flags = std::make_shared<ListFlags>();
-  Command verb = root.add_verb("list", "List the models on this machine", "carat list");
+  const Command verb = root.add_verb("list", "List the models on this machine", "carat list");
   verb.alias("ls");
   verb.flag("--all", flags->is_all, "List the names that can be pulled instead");
   verb.flag("--json", flags->is_json, "Print JSON");
@@ -137,7 +137,7 @@ void define_list(Command root, Action& action) {
 
 void define_rm(Command root, Action& action) {
   auto name = std::make_shared<std::string>();
-  Command verb = root.add_verb("rm", "Remove a model from this machine", "carat rm gemma4:e2b");
+  const Command verb = root.add_verb("rm", "Remove a model from this machine", "carat rm gemma4:e2b");
   verb.option("NAME", *name, "The model").required().value("NAME");
   set_action(verb, action, name,
              [](const std::string& model) { write_stderr(str("freed ", bytes_text(remove_model(model)), "\n")); });
@@ -148,7 +148,7 @@ void define_cp(Command root, Action& action) {
     std::string from, to;
   };
   auto names = std::make_shared<Names>();
-  Command verb = root.add_verb("cp", "Give a model another name", "carat cp gemma4:e2b assistant");
+  const Command verb = root.add_verb("cp", "Give a model another name", "carat cp gemma4:e2b assistant");
   verb.option("NAME", names->from, "The model: a name, a reference or a path").required().value("NAME");
   verb.option("NEW", names->to, "The new name").required().value("NAME");
   set_action(verb, action, names, [](const Names& both) { copy_model(both.from, both.to); });
@@ -156,8 +156,8 @@ void define_cp(Command root, Action& action) {
 
 void define_prune(Command root, Action& action) {
   auto is_dry = std::make_shared<bool>(false);
-  Command verb = root.add_verb("prune", "Remove what given-up pulls and changed models have left in the store",
-                               "carat prune --dry-run");
+  const Command verb = root.add_verb("prune", "Remove what given-up pulls and changed models have left in the store",
+                                     "carat prune --dry-run");
   verb.flag("--dry-run", *is_dry, "Only say what would be removed");
   set_action(verb, action, is_dry, [](bool dry) {
     std::uint64_t freed = 0;

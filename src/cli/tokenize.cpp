@@ -49,8 +49,8 @@ void run_tokenize(const TokenizeFlags& flags) {
 
 void define_tokenize(Command root, Action& action) {
   auto flags = std::make_shared<TokenizeFlags>();
-  Command verb = root.add_verb("tokenize", "Show the tokens that a text is made of",
-                               "carat tokenize gemma4:e2b \"Why is the sky blue?\" --pieces");
+  const Command verb = root.add_verb("tokenize", "Show the tokens that a text is made of",
+                                     "carat tokenize gemma4:e2b \"Why is the sky blue?\" --pieces");
   verb.option("MODEL", flags->model, "A tokenizer.json, a GGUF file, a model's folder, or a name in the store")
       .required()
       .value("MODEL");

@@ -151,7 +151,7 @@ void run_transcribe(const TranscribeOptions& options) {
 
 void define_transcribe(Command root, Action& action) {
   auto options = std::make_shared<TranscribeOptions>();
-  Command verb =
+  const Command verb =
       root.add_verb("transcribe", "Write down what is said, in a recording of up to an hour or into a microphone",
                     "carat transcribe model.gguf talk.mp3 --language German --format srt > talk.srt");
   add_model(verb, options->model);
@@ -176,11 +176,7 @@ void define_transcribe(Command root, Action& action) {
       .value("HZ")
       .with_default()
       .group(kGroup);
-  verb.option("--channels", options->channels, "Channels, interleaved, with --raw")
-      .range(1, 8)
-      .value("N")
-      .with_default()
-      .group(kGroup);
+  add_count(verb, "--channels", options->channels, 1, 8, "Channels, interleaved, with --raw").group(kGroup);
   add_compute_flags(verb, options->compute);
   set_model_action(verb, action, options, run_transcribe);
 }

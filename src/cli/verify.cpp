@@ -206,7 +206,7 @@ void run_verify(const VerifyFlags& flags) {
 
 void define_verify(Command root, Action& action) {
   auto flags = std::make_shared<VerifyFlags>();
-  Command verb = root.add_verb("verify", "Check a model's files and what it computes", "carat verify gemma4:e2b");
+  const Command verb = root.add_verb("verify", "Check a model's files and what it computes", "carat verify gemma4:e2b");
   add_model(verb, flags->model);
   add_mmproj(verb, flags->mmproj);
   verb.flag("--json", flags->is_json, "Print one JSON object");

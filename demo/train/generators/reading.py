@@ -136,7 +136,7 @@ def make_page(rng, budget: int = 70):
     pen = ImageDraw.Draw(image)
     text, letters, y = "", [], on_grid(rng.uniform(0, 16))
     while True:
-        size = rng.choice((*SMALL_PRINT, *SMALL_PRINT, *LARGE_PRINT))
+        size = rng.choice((*SMALL_PRINT, *SMALL_PRINT, *LARGE_PRINT))  # small print is harder to see
         face, step = font(rng.choice(FONTS), size), max(50, size * 1.25)
         if y + size * 1.3 > side:
             break

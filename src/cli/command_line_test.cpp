@@ -46,6 +46,13 @@ TEST(CommandLine, HelpKeepsWithinAHundredColumns) {
   }
 }
 
+TEST(CommandLine, DefaultsStandInHelpAsOneWouldTypeThem) {
+  const CommandInfo root = all_commands();
+  for (const CommandInfo* command : with_descendants(root)) {
+    EXPECT_EQ(help_text(*command).find("default: ["), std::string::npos) << help_text(*command);
+  }
+}
+
 TEST(CommandLine, CompletionsMentionEveryVerbAndOption) {
   const CommandInfo root = all_commands();
   const std::string bash = bash_completion(root);

@@ -40,7 +40,7 @@ Option Option::with_default() const {
   const std::string text = option_->get_default_str();
   // A list as one would type it: the library has it in brackets.
   if (text.size() > 1 && text.front() == '[' && text.back() == ']') {
-    option_->default_str(text.substr(1, text.size() - 2));
+    return with_default(text.substr(1, text.size() - 2));
   }
   return *this;
 }

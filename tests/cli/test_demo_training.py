@@ -156,7 +156,10 @@ def test_lines_are_asked_for_by_their_numbers():
     for _ in range(60):
         sample = reading.ask_about_lines(rng, {"lines": lines}, 4, 70)
         first = sample.messages[0]["content"][1]["text"]
-        answers |= {question: answer.removesuffix("<turn|>") for question, answer in [(first, sample.answer), *sample.more]}
+        turns = [(question, answer.removesuffix("<turn|>")) for question, answer in [(first, sample.answer), *sample.more]]
+        answers |= dict(turns)
+        told = [line for _, answer in turns for line in answer.split("\n")]
+        assert sorted(told) == sorted(lines), "each line is read once, and none copied from an earlier answer"
     assert answers["Read the first line."] == "7211" and answers["What is the third line?"] == "09"
     assert answers["What does it say?"] == "7211\nexit\n09"
     assert "Read the fourth line." not in answers

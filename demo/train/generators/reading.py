@@ -120,8 +120,8 @@ def make_lines(rng, questions: int = 1, budget: int = 70):
 
 
 def ask_about_lines(rng, tags: dict, questions: int, budget: int) -> Sample:
-    """The same page with other questions: about all of it, or about lines of it, in any order. Nothing is asked for twice,
-    for a line that the talk has named before is copied from there and not read."""
+    """The same page with other questions: about all of it in one of three talks, else about lines of it, in any order.
+    Nothing is asked for twice, for a line that the talk has named before is copied from there and not read."""
     lines = tags["lines"]
     if rng.random() < 0.33:
         asked = [(rng.choice(QUESTIONS), "\n".join(lines))]

@@ -93,6 +93,7 @@ json::object parse_body(std::string_view body, const json::value& schema) {
     throw ApiError(400, code, str(what, " ", problem->message, "."), problem->path);
   }
   if (!value.is_object()) throw ApiError(400, "invalid_type", "the request's body must be an object.");
+  drop_unchecked(value, schema, api_document());
   return std::move(value.get_object());
 }
 

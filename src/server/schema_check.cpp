@@ -233,4 +233,23 @@ std::optional<SchemaProblem> check_schema(const json::value& value, const json::
   return Checker(root).check(value, schema, "");
 }
 
+void drop_unchecked(json::value& value, const json::value& schema, const json::value& root) {
+  if (const json::value* reference = schema.get_object().if_contains("$ref")) {
+    return drop_unchecked(value, root.at_pointer(std::string_view(reference->get_string()).substr(1)), root);
+  }
+  const json::value* properties = schema.get_object().if_contains("properties");
+  if (properties == nullptr || !value.is_object() || schema.get_object().contains("discriminator") ||
+      schema.get_object().contains("additionalProperties")) {
+    return;
+  }
+  json::object checked;
+  for (auto& [key, member] : value.get_object()) {
+    const json::value* property = properties->get_object().if_contains(key);
+    if (property == nullptr) continue;
+    drop_unchecked(member, *property, root);
+    checked.emplace(key, std::move(member));
+  }
+  value = std::move(checked);
+}
+
 }  // namespace carat

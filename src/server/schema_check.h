@@ -21,4 +21,9 @@ struct SchemaProblem {
 // pattern knows the one form ^[characters]{least,most}$. root: what "#/" in a $ref begins at.
 std::optional<SchemaProblem> check_schema(const json::value& value, const json::value& schema, const json::value& root);
 
+// Takes out of value what schema has let pass without a look: members of an object whose "properties" don't name them,
+// also of those that stand under a property. Left as they are: arrays, and objects whose schema is chosen by their
+// contents (anyOf, a discriminator) or names no properties.
+void drop_unchecked(json::value& value, const json::value& schema, const json::value& root);
+
 }  // namespace carat

@@ -82,6 +82,23 @@ TEST(SchemaCheck, Branches) {
   EXPECT_EQ(problem("{}", kTagged), "kind is required");
 }
 
+TEST(SchemaCheck, WhatIsNotCheckedIsDropped) {
+  const json::value root = json::parse(R"({"defs": {"body": {"type": "object", "properties": {
+    "n": {"type": "integer"}, "options": {"type": ["object", "null"], "properties": {"k": {"type": "integer"}}},
+    "free": {"type": "object"}, "map": {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}},
+    "list": {"type": "array", "items": {"type": "object", "properties": {"k": {"type": "integer"}}}},
+    "either": {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"k": {"type": "integer"}}}]}}}}})");
+  json::value value =
+      json::parse(R"({"x": "?", "n": 1, "options": {"k": 2, "x": "?"}, "free": {"a": 1}, "map": {"b": "c"},
+    "list": [{"k": 3, "more": 4}], "either": {"k": 5, "more": 6}})");
+  drop_unchecked(value, json::parse(R"({"$ref": "#/defs/body"})"), root);
+  EXPECT_EQ(value, json::parse(R"({"n": 1, "options": {"k": 2}, "free": {"a": 1}, "map": {"b": "c"},
+    "list": [{"k": 3, "more": 4}], "either": {"k": 5, "more": 6}})"));
+  value = json::parse(R"({"options": null})");
+  drop_unchecked(value, json::parse(R"({"$ref": "#/defs/body"})"), root);
+  EXPECT_EQ(value, json::parse(R"({"options": null})"));
+}
+
 TEST(ApiDocument, HoldsRequests) {
   const json::value* schema = body_schema("POST", "/v1/chat/completions");
   ASSERT_NE(schema, nullptr);

@@ -59,7 +59,11 @@ MarkedText ChatTemplate::render(const json::array& messages, const json::value& 
   if (options.enable_thinking) variables.emplace("enable_thinking", Value(*options.enable_thinking));
   variables.emplace("bos_token", Value::trusted(options.bos_token));
   variables.emplace("eos_token", Value::trusted(options.eos_token));
-  for (const auto& [name, value] : options.extra) variables.insert_or_assign(name, jinja::from_json(rt, value));
+  for (const auto& [name, value] : options.extra) {
+    if (variables.emplace(name, jinja::from_json(rt, value)).second) continue;
+    throw Error(ErrorKind::kBadInput, str("the template's variable \"", printable(std::string_view(name)),
+                                          "\" is set by the request itself. Leave it out of the further ones."));
+  }
   return template_.render(rt, variables);
 }
 

@@ -16,7 +16,7 @@ namespace carat {
 struct RenderOptions {
   bool add_generation_prompt = true;
   std::optional<bool> enable_thinking;  // left undefined in the template when absent
-  json::object extra;                   // further variables (chat_template_kwargs); untrusted; above those before
+  json::object extra;                   // further variables (chat_template_kwargs); untrusted
   std::string bos_token = "<bos>";
   std::string eos_token = "<eos>";
   std::optional<std::time_t> now;  // for templates that print the date; the time of the call when absent
@@ -32,7 +32,7 @@ class ChatTemplate {
   // The prompt. Its trusted runs are the template's own words, the others are strings of messages, tools and extra:
   // when the prompt is tokenised, only text that lies in one trusted run may become a control token. Everything else,
   // also text across a border of runs, is ordinary text. tools: an array, or null. Throws Error(kBadInput) when the
-  // template refuses the request or exceeds its limits.
+  // template refuses the request or exceeds its limits, and where extra names what is set already.
   MarkedText render(const json::array& messages, const json::value& tools, const RenderOptions& options) const;
 
  private:

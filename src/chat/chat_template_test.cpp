@@ -128,6 +128,22 @@ TEST(ChatTemplate, TakesFurtherVariables) {
   EXPECT_EQ(trusted_text(prompt), "<bos>FalseTrue");
 }
 
+TEST(ChatTemplate, WhatARequestSetsItselfNoFurtherVariableReplaces) {
+  const ChatTemplate chat("{{ bos_token }}{{ messages[0].content }}{{ enable_thinking is defined }}");
+  const json::array messages = messages_of(R"([{"role": "user", "content": "Hi"}])");
+  for (const char* name : {"messages", "tools", "documents", "add_generation_prompt", "bos_token", "eos_token"}) {
+    RenderOptions options;
+    options.extra = {{name, "other"}};
+    try {
+      const MarkedText prompt = chat.render(messages, nullptr, options);
+      ADD_FAILURE() << name << " gave " << prompt.bytes();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+      EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(ChatTemplate, RendersGemma3sProtocol) {
   const ChatTemplate chat{std::string(builtin_template("gemma3"))};
   EXPECT_EQ(chat.render(messages_of(R"([{"role":"system","content":"Be brief."},{"role":"user","content":" Hi "},

@@ -144,6 +144,7 @@ TEST(JinjaTemplate, IsBounded) {
             std::string::npos);
   EXPECT_NE(error_of("{{ range(100001) }}"), "");
   EXPECT_NE(error_of("{{ 'a' * 100000000000 }}"), "");
+  EXPECT_NE(error_of("{{ 'abcd' * 4611686018427387904 }}"), "");  // 2^64 bytes, which wrap to none
   EXPECT_NE(error_of("{{ [1] * 100000000000 }}"), "");
   EXPECT_NE(error_of("{{ '%99999999d' % 1 }}"), "");
   EXPECT_NE(error_of("{{ 'a'|center(100000000) }}"), "");

@@ -153,7 +153,10 @@ TEST(Error, PrintableIsValidTextWithoutControls) {
 }
 
 TEST(Json, RefusesDepthAndRubbish) {
-  EXPECT_THROW(parse_json(std::string(100000, '['), "test", ErrorKind::kBadInput), Error);
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_NO_THROW(parse_json(nested(64), "test", ErrorKind::kBadInput));
+  EXPECT_THROW(parse_json(nested(65), "test", ErrorKind::kBadInput), Error);
+  EXPECT_THROW(parse_json(nested(100'000), "test", ErrorKind::kBadInput), Error);
   EXPECT_THROW(parse_json("{} x", "test", ErrorKind::kBadInput), Error);
   EXPECT_THROW(parse_json("", "test", ErrorKind::kBadInput), Error);
   EXPECT_THROW(parse_json("\"\xff\"", "test", ErrorKind::kBadInput), Error);

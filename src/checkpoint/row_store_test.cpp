@@ -61,5 +61,32 @@ TEST(RowStore, SaysSoWhenTheFileShrinks) {
   fs::remove_all(copy);
 }
 
+// Rows 3 and 1,027 share a place of the cache: the first is gone from it when the second can't be read.
+TEST(RowStore, AFailedReadLeavesNoRowBehind) {
+  const fs::path path = fs::temp_directory_path() / ("carat_rows_" + std::to_string(::getpid()));
+  constexpr std::size_t kRowBytes = 16;
+  constexpr std::size_t kRows = 2048;
+  std::ofstream(path, std::ios::binary) << std::string(kRows * kRowBytes, 'r');
+  Tensor table;
+  table.name = "table";
+  table.dtype = DType::kF32;
+  table.shape = {kRows, kRowBytes / 4};
+  const MappedFile mapped(path);
+  table.bytes = mapped.bytes();
+  table.file = &mapped.file();
+  const RowStore store(table);
+  std::vector<std::byte> out(kRowBytes);
+  const std::int32_t first = 3;
+  const std::int32_t second = 1024 + 3;
+  store.fetch({&first, 1}, out);
+  fs::resize_file(path, std::size_t{1024} * kRowBytes);
+  EXPECT_THROW(store.fetch({&second, 1}, out), Error);
+  std::ranges::fill(out, std::byte{0});
+  store.fetch({&first, 1}, out);
+  EXPECT_EQ(out, std::vector<std::byte>(kRowBytes, std::byte{'r'}));
+  EXPECT_EQ(store.bytes_read(), 2 * kRowBytes) << "the place in the cache held what a failed read left there";
+  fs::remove(path);
+}
+
 }  // namespace
 }  // namespace carat

@@ -8,8 +8,10 @@
 #include <atomic>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <map>
+#include <optional>
 #include <random>
 
 #include "base/golden.h"
@@ -294,37 +296,76 @@ TEST(EngineMemory, EverythingIsGivenBack) {
   EXPECT_EQ(status.kv_bytes, status.kv_cached_bytes);
 }
 
-// F-08, S-10: the file shrinks in the middle of a step.
-TEST(EngineModel, AFileThatShrinksInAStepEndsTheStepWithAnError) {
-  survive_lost_mappings();
-  const auto folder = std::filesystem::temp_directory_path() / str("carat_shrinking_model_", ::getpid());
-  std::filesystem::copy(std::filesystem::path(CARAT_TEST_DATA) / "golden" / "text-dense" / "model", folder);
-  const auto model = Model::load(folder);
-  const auto runner = make_model_runner(model, {2, "", ActivationType::kF32}, 64);
-  PagePool pool;
-  KvCache cache(runner->config(), {DType::kF32, DType::kF32, 64, 64, 0}, pool);
-  cache.make_room(0, 8);
-  Batch batch;
-  for (std::size_t i = 0; i < 8; ++i) batch.rows.push_back({static_cast<std::int32_t>(i), 0, i, i == 7});
-  std::array<KvCache*, 1> caches{&cache};
-  batch.caches = caches;
-  runner->forward(batch, {}, nullptr);
-  EXPECT_TRUE(runner->is_intact());
-
-  int layers = 0;
-  const auto shrink = [&] {
-    if (++layers == 2) std::filesystem::resize_file(folder / "model.safetensors", 0);
-    return false;
-  };
-  try {
-    runner->forward(batch, {}, shrink);
-    ADD_FAILURE() << "the step went well";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kBadFile) << error.what();
+// F-08, S-10: a model of its own file, which may be harmed, and a batch of eight tokens.
+struct HarmedModel {
+  HarmedModel() {
+    survive_lost_mappings();
+    namespace fs = std::filesystem;
+    fs::copy(fs::path(CARAT_TEST_DATA) / "golden" / "text-dense" / "model", folder);
+    fs::permissions(file, fs::perms::owner_write, fs::perm_options::add);
+    model = Model::load(folder);
+    runner = make_model_runner(model, {2, "", ActivationType::kF32}, 64);
+    cache.emplace(runner->config(), KvCacheOptions{DType::kF32, DType::kF32, 64, 64, 0}, pool);
+    cache->make_room(0, 8);
+    for (std::size_t i = 0; i < 8; ++i) batch.rows.push_back({static_cast<std::int32_t>(i), 0, i, i == 7});
+    caches[0] = &*cache;
+    batch.caches = caches;
+    runner->forward(batch, {}, nullptr);
+    EXPECT_TRUE(runner->is_intact());
   }
-  EXPECT_FALSE(runner->is_intact());
-  EXPECT_TRUE(is_mapping_lost(model->checkpoint().tensors()[0].bytes.data()));  // it was more than a look at the size
-  std::filesystem::remove_all(folder);
+  ~HarmedModel() { std::filesystem::remove_all(folder); }
+
+  // harm(layer) is called before each layer of a step, which has to end with an error.
+  void expect_refusal(const std::function<void(int)>& harm) {
+    int layers = 0;
+    const auto at_a_layer = [&] {
+      harm(++layers);
+      return false;
+    };
+    try {
+      runner->forward(batch, {}, at_a_layer);
+      ADD_FAILURE() << "the step went well";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kBadFile) << error.what();
+    }
+    EXPECT_FALSE(runner->is_intact());
+  }
+
+  std::filesystem::path folder = std::filesystem::temp_directory_path() / str("carat_harmed_model_", ::getpid());
+  std::filesystem::path file = folder / "model.safetensors";
+  std::shared_ptr<const Model> model;
+  std::unique_ptr<StepRunner> runner;
+  PagePool pool;
+  std::optional<KvCache> cache;
+  std::array<KvCache*, 1> caches{};
+  Batch batch;
+};
+
+TEST(EngineModel, AFileThatShrinksInAStepEndsTheStepWithAnError) {
+  HarmedModel m;
+  const auto written = std::filesystem::last_write_time(m.file);
+  const auto size = std::filesystem::file_size(m.file);
+  m.expect_refusal([&](int layer) {
+    if (layer == 2) std::filesystem::resize_file(m.file, 0);
+    // Size and time as before: what is missed is what was read meanwhile.
+    if (layer == 3) std::filesystem::resize_file(m.file, size);
+    if (layer == 3) std::filesystem::last_write_time(m.file, written);
+  });
+  EXPECT_TRUE(is_mapping_lost(m.model->checkpoint().tensors()[0].bytes.data()));
+}
+
+TEST(EngineModel, AFileOverwrittenInPlaceEndsTheStepWithAnError) {
+  HarmedModel m;
+  const auto later = std::filesystem::last_write_time(m.file) + std::chrono::seconds(1);
+  m.expect_refusal([&](int layer) {
+    if (layer != 2) return;
+    std::fstream file(m.file, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-64, std::ios::end);
+    file << std::string(64, 'x');
+    file.close();
+    std::filesystem::last_write_time(m.file, later);
+  });
+  EXPECT_FALSE(is_mapping_lost(m.model->checkpoint().tensors()[0].bytes.data()));
 }
 
 // Whose file changes in the midst of the third step; nothing is computed from then on.

@@ -301,6 +301,11 @@ TEST(EngineScript, BadRequestsAreRefusedBeforeAnythingIsBegun) {
   request.logprobs = 21;
   EXPECT_EQ(kind_of(request), ErrorKind::kBadInput);
   request = question("go");
+  request.limits.stop.assign(17, "x");
+  EXPECT_EQ(kind_of(request), ErrorKind::kBadInput);
+  request.limits.stop.assign(1, std::string(1025, 'x'));
+  EXPECT_EQ(kind_of(request), ErrorKind::kBadInput);
+  request = question("go");
   conversation_of(request).messages.clear();
   EXPECT_EQ(kind_of(request), ErrorKind::kBadInput);
   request = question("go");

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
+#include <iterator>
 #include <map>
 
 #include "base/golden.h"
@@ -387,6 +389,58 @@ TEST(VisionGguf, SaysWhatIsWrongWithAProjector) {
   // A text model is no projector: it can't see, and says so when a picture comes.
   const auto blind = Model::load(e.text(), {.mmproj = large.text()});
   EXPECT_THROW(blind->require_vision(), Error);
+
+  // A value of a key of 32 bits, and of one that is text, in place of the file's own.
+  struct Row {
+    std::string key;
+    std::uint32_t number;
+    std::string text;
+    std::string expected;
+  };
+  const Row rows[] = {
+      {"clip.vision.attention.head_count", 0, "", "clip.vision.attention.head_count is 0, expected 1 to"},
+      {"clip.vision.attention.head_count", 48, "", "heads have width 2, expected a multiple of 4"},
+      {"clip.vision.patch_size", 0, "", "clip.vision.patch_size is 0, expected 1 to"},
+      {"clip.vision.patch_size", 0xffffffff, "", "clip.vision.patch_size is 4294967295, expected 1 to"},
+      {"clip.vision.embedding_length", 0, "", "clip.vision.embedding_length is 0, expected 1 to"},
+      {"clip.vision.block_count", 0, "", "clip.vision.block_count is 0, expected 1 to"},
+      {"clip.vision.block_count", 3, "", "v.blk.2."},
+      {"clip.vision.projector_type", 0, "gemma9v", "\"gemma9v\" is not supported"},
+  };
+  std::ifstream in(e.mmproj(), std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(in), {}};
+  for (const Row& row : rows) {
+    std::string changed = whole;
+    const std::size_t type = whole.find(row.key) + row.key.size();  // of 32 bits; texts have their length next, of 64
+    ASSERT_LT(type, whole.size());
+    if (row.text.empty()) std::memcpy(changed.data() + type + 4, &row.number, 4);
+    if (!row.text.empty()) changed.replace(type + 4 + 8, row.text.size(), row.text);
+    std::ofstream(large.mmproj(), std::ios::binary) << changed;
+    const std::string message = refusal(e.text(), large.mmproj());
+    EXPECT_NE(message.find(row.expected), std::string::npos) << row.key << " gave: " << message;
+  }
+}
+
+TEST(VisionFolder, SaysWhatIsWrongWithThePositions) {
+  const fs::path copy = fs::temp_directory_path() / str("carat_vision_folder_", ::getpid());
+  fs::copy(golden_case("vision-e") / "model", copy);
+  std::ifstream in(copy / "model.safetensors", std::ios::binary);
+  std::string file{std::istreambuf_iterator<char>(in), {}};
+  const std::string shape = "[2,320,96]";
+  const std::size_t at = file.find(shape, file.find("position_embedding_table"));
+  ASSERT_LT(at, file.size());
+  for (const std::string other : {"[640,96]  ", "[61440]   ", "[1,640,96]"}) {
+    fs::remove(copy / "model.safetensors");
+    std::ofstream(copy / "model.safetensors", std::ios::binary) << file.replace(at, shape.size(), other);
+    try {
+      Model::load(copy);
+      ADD_FAILURE() << other << " was taken";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("position_embedding_table has shape"), std::string::npos)
+          << error.what();
+    }
+  }
+  fs::remove_all(copy);
 }
 
 TEST(PicturesInSessions, ChunksAndThreadsMakeNoDifference) {
@@ -480,6 +534,8 @@ TEST(MediaStore, ComputesAContentOnce) {
   EXPECT_EQ(store.image(context.compute(), file, 70, "b"), first);
   EXPECT_NE(store.image(context.compute(), file, 140, "a"), first);
   EXPECT_NE(store.image(context.compute(), file, 70, "a", MediaKind::kVideo), first);
+  EXPECT_NE(store.image(context.compute(), read_image_file(golden_case("media") / "images" / "gray.png"), 70, "a"),
+            first);
   MediaStore small(model, 1);  // holds one entry at most
   const SharedSoftTokens held = small.image(context.compute(), file, 70, "a");
   EXPECT_EQ(small.image(context.compute(), file, 70, "a"), held);

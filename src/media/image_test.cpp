@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mutator.h"
 #include "media/image_decoder.h"
 #include "media/resize_image.h"
@@ -47,9 +48,9 @@ Difference difference(const RgbImage& a, const RgbImage& b) {
   return result;
 }
 
-std::string refusal(std::string_view bytes) {
+std::string refusal(std::string_view bytes, const ImageLimits& limits = {}) {
   try {
-    decode_image(std::as_bytes(std::span(bytes)), "picture");
+    decode_image(std::as_bytes(std::span(bytes)), "picture", limits);
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
     return error.what();
@@ -194,6 +195,15 @@ TEST(Image, LimitsHoldForEveryFormat) {
   EXPECT_NE(refusal("").find("empty"), std::string::npos);
   EXPECT_NE(refusal("hello").find("JPEG, PNG, WebP, GIF or BMP"), std::string::npos);
   EXPECT_NE(refusal(std::string((64 << 20) + 1, 'x')).find("bytes"), std::string::npos);
+  // What stands behind the limits of pixels: memory of a decoder, and frames.
+  const auto bytes_of = [](const char* name) { return read_text_file(data(name), 1 << 20); };
+  const std::string animation = bytes_of("animated.webp");
+  EXPECT_EQ(refusal(animation), "");
+  EXPECT_NE(refusal(animation, {.max_frames = 1}).find("more than 1 frames"), std::string::npos);
+  for (const char* name : {"animated.webp", "cmyk.jpg"}) {
+    EXPECT_NE(refusal(bytes_of(name), {.max_decode_bytes = 1000}).find("takes more than 0 MiB"), std::string::npos)
+        << name;
+  }
 }
 
 TEST(Image, RunLengthBmp) {

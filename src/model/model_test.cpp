@@ -126,6 +126,7 @@ TEST_F(ModelTest, SaysWhatIsWrongWithAConfiguration) {
       {"\"num_attention_heads\": 4", "\"num_attention_heads\": 3",
        "q_proj.weight has shape [64, 48], expected [48, 48]"},
       {"\"num_key_value_heads\": 1", "\"num_key_value_heads\": 3", "4 heads and 3 key/value heads"},
+      {"\"num_key_value_heads\": 1", "\"num_key_value_heads\": 0", "num_key_value_heads is 0, expected 1 to"},
       {"\"head_dim\": 16", "\"head_dim\": 24", "head_dim 24, expected a multiple of 16"},
       {"\"num_kv_shared_layers\": 4", "\"num_kv_shared_layers\": 10", "10 of 10 layers share"},
       {"\"num_kv_shared_layers\": 4", "\"num_kv_shared_layers\": 6", "shares the keys of a global layer before it"},

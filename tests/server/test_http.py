@@ -83,14 +83,15 @@ def test_paths_and_methods(strict):
 
 
 @pytest.mark.parametrize("body", [
-    b"", b"[]", b"null", b"{", b"\xef\xbb\xbf{}", b'{"model": NaN}', b'{"model": "\xff"}', b"[" * 100000,
+    b"", b"[]", b"null", b"{", b"\xef\xbb\xbf{}", b'{"model": NaN}', b'{"model": "\xff"}', b"[" * 100000, b"[" * 100000 + b"]" * 100000,
     b'{"model": "scripted", "messages": ' + b"[" * 63 + b"]" * 63 + b"}",
     json.dumps({**CHAT, "max_tokens": 1e300}).encode(), json.dumps({**CHAT, "seed": 2**70}).encode(),
     json.dumps({**CHAT, "n": -1}).encode(), json.dumps({**CHAT, "temperature": "hot"}).encode(),
     json.dumps({**CHAT, "messages": []}).encode(), json.dumps({**CHAT, "messages": [{"role": "king", "content": ""}]}).encode(),
     json.dumps({**CHAT, "messages": [{"content": "no role"}]}).encode(),
     json.dumps({**CHAT, "logit_bias": {str(i): 1 for i in range(2000)}}).encode(),
-    json.dumps({**CHAT, "logit_bias": {"99999999": 1}}).encode(),
+    json.dumps({**CHAT, "logit_bias": {"99999999": 1}}).encode(), json.dumps({**CHAT, "stop": ["x"] * 17}).encode(),
+    json.dumps({**CHAT, "chat_template_kwargs": {"enable_thinking": "yes"}}).encode(),
     json.dumps({**CHAT, "tools": [{"type": "function"}]}).encode(),
     json.dumps({**CHAT, "response_format": {"type": "json_schema"}}).encode(),
 ])
@@ -164,9 +165,11 @@ def test_keys(tmp_path):
         assert statuses[0] == 401 and statuses[-1] == 429
     keys.chmod(0o644)
     from conftest import CARAT
-    done = subprocess.run([CARAT, "serve", "--engine", f"script:{SCRIPT}", "--api-key-file", keys], capture_output=True)
+    done = subprocess.run([CARAT, "serve", "--engine", f"script:{SCRIPT}", "--api-key-file", keys], capture_output=True,
+                          timeout=60)
     assert done.returncode == 4 and b"chmod 600" in done.stderr
-    done = subprocess.run([CARAT, "serve", "--engine", f"script:{SCRIPT}", "--host", "0.0.0.0"], capture_output=True)
+    done = subprocess.run([CARAT, "serve", "--engine", f"script:{SCRIPT}", "--host", "0.0.0.0"], capture_output=True,
+                          timeout=60)
     assert done.returncode == 2 and b"--api-key-file" in done.stderr
 
 

@@ -35,6 +35,7 @@ class Server:
         self.files, self.ollama, self.kaggle, self.commit = files or {}, ollama or {}, kaggle or {}, commit
         self.faults = lambda kind, path: None  # kind: "api" or "data"
         self.digest = None  # in place of a layer's own, in manifests
+        self.content_url = None  # where large files are, in place of another name of this server
         self.requests = collections.Counter()
         self.proxied = collections.Counter()  # requests for other hosts, as a proxy gets them
         self.authorizations = []  # (kind, header)
@@ -92,6 +93,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         if fault == "loop":
             return self.answer(302, b"", {"Location": self.path})
+        self.padding = b" " * (65 << 20) if fault == "long" else b""
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/(.+)", path):
             return self.listing(match[1])
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)", path):
@@ -143,7 +145,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 entry["lfs"] = {"sha256": sha256(data), "size": len(data), "pointerSize": 134}
             siblings.append(entry)
         body = json.dumps({"id": repository, "sha": self.state.commit, "siblings": siblings})
-        return self.answer(200, body.encode(), {"Content-Type": "application/json"})
+        return self.answer(200, self.padding + body.encode(), {"Content-Type": "application/json"})
 
     def resolve(self, repository, name, fault):
         data = self.state.files.get(repository, {}).get(name)
@@ -156,7 +158,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         digest = sha256(data)
         headers |= {"X-Linked-Size": str(len(data)), "X-Linked-Etag": f'"{digest}"', "ETag": f'"{digest}"'}
         # The name localhost is another host than 127.0.0.1, as a content network is.
-        host = self.state.url.replace("127.0.0.1", "localhost")
+        host = self.state.content_url or self.state.url.replace("127.0.0.1", "localhost")
         return self.answer(302, b"", headers | {"Location": f"{host}/cdn/{digest}?secret=1"})
 
     def manifest(self, repository, tag):
@@ -181,8 +183,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.answer(416, b"", {})
             headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
             if fault == "wrong range":
-                headers["Content-Range"] = f"bytes {first + 1}-{last + 1}/{len(data)}"
-        body = data[first:last + 1]
+                first, last = first + 1, last + 1
+                headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+        body = data[first:last + 1].ljust(last + 1 - first)
         if fault == "wrong bytes":
             body = bytes(byte ^ 1 for byte in body)
         if fault == "longer":

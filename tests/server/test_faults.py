@@ -61,9 +61,9 @@ def test_f08_model_file_that_shrinks_under_load(chat_model, tmp_path):  # noqa: 
 def test_f09_clients_that_vanish_at_any_moment(strict):
     """Queued, at the prompt, in the answer, in the middle of a request: a hundred times; nothing of it stays."""
     chance = random.Random(9)
-    cancelled = metric(strict, "carat_cancelled_total")
+    endless = {**SLOW, "ignore_eos": True, "loop_guard": False}
     for _ in range(100):
-        data = json.dumps(SLOW if chance.random() < 0.7 else CHAT).encode()
+        data = json.dumps(endless if chance.random() < 0.7 else CHAT).encode()
         text = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(data), data)
         raw = socket.create_connection(("127.0.0.1", strict.port), timeout=30)
         raw.sendall(text[:chance.randrange(len(text) + 1)] if chance.random() < 0.3 else text)
@@ -75,7 +75,6 @@ def test_f09_clients_that_vanish_at_any_moment(strict):
     while metric(strict, "carat_sequences_running") + metric(strict, "carat_requests_queued") > 0:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert metric(strict, "carat_cancelled_total") > cancelled + 10, "answers went on for nobody"
     assert answers(strict)
 
 

@@ -156,8 +156,8 @@ def test_f14_descriptors_run_out():
         sockets = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(60)]
         time.sleep(0.3)
         cpu = cpu_seconds(server.process.pid)
-        time.sleep(0.5)
-        assert cpu_seconds(server.process.pid) - cpu < 0.25
+        time.sleep(1)
+        assert cpu_seconds(server.process.pid) - cpu < 0.1  # a busy machine would leave a spin no less
         for raw in sockets:
             raw.close()
         assert answers(server)

@@ -1,11 +1,14 @@
-// Any bytes as the body of a request, in all dialects: refused by an error, or a call. The first byte chooses.
+// Any bytes as the body of a request, in all dialects: refused by an error that blames the client, or a call. The first
+// byte chooses.
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <string_view>
 
 #include "engine/byte_tokenizer.h"
 #include "server/anthropic_messages.h"
 #include "server/api_document.h"
+#include "server/api_error.h"
 #include "server/embeddings.h"
 #include "server/http_framing.h"
 #include "server/http_message.h"
@@ -64,10 +67,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         percent_decode(body);
         query_parameter(body, "model");
     }
-  } catch (const ApiError&) {
-    return 0;
-  } catch (const Error&) {
-    return 0;  // no sound
+  } catch (const ApiError& error) {
+    if (error.status() >= 500) std::abort();
+  } catch (const Error& error) {  // no sound
+    if (to_api_error(error).status() >= 500) std::abort();
   }
   return 0;
 }

@@ -25,6 +25,16 @@ std::string without_line_breaks(std::string_view text) {
   return out;
 }
 
+// A member that is not what its reader needs is refused by name, also where no schema has said what it has to be.
+template <typename Find>
+auto checked(Find find, const json::object& object, std::string_view key) {
+  try {
+    return find(object, key, kWhere);
+  } catch (const Error& error) {
+    throw ApiError(400, "invalid_type", error.what(), std::string(key));
+  }
+}
+
 const char* kind_code(MediaKind kind) {
   return kind == MediaKind::kImage ? "invalid_image" : kind == MediaKind::kAudio ? "invalid_audio" : "invalid_video";
 }
@@ -32,7 +42,7 @@ const char* kind_code(MediaKind kind) {
 }  // namespace
 
 std::optional<std::int64_t> integer_of(const json::object& object, std::string_view key) {
-  return find_integer(object, key, kWhere);
+  return checked(find_integer, object, key);
 }
 
 std::optional<std::size_t> size_of(const json::object& object, std::string_view key) {
@@ -41,11 +51,11 @@ std::optional<std::size_t> size_of(const json::object& object, std::string_view 
 }
 
 std::optional<double> number_of(const json::object& object, std::string_view key) {
-  return find_number(object, key, kWhere);
+  return checked(find_number, object, key);
 }
 
 std::optional<bool> boolean_of(const json::object& object, std::string_view key) {
-  return find_boolean(object, key, kWhere);
+  return checked(find_boolean, object, key);
 }
 
 std::string string_of(const json::object& object, std::string_view key) {
@@ -54,11 +64,11 @@ std::string string_of(const json::object& object, std::string_view key) {
 }
 
 const json::object* object_of(const json::object& object, std::string_view key) {
-  return find_object(object, key, kWhere);
+  return checked(find_object, object, key);
 }
 
 const json::array* array_of(const json::object& object, std::string_view key) {
-  return find_array(object, key, kWhere);
+  return checked(find_array, object, key);
 }
 
 void read_sampling(const json::object& body, SamplingParams& params) {

@@ -13,8 +13,8 @@ const json::value& api_document();
 // The schema of the JSON body of an operation, null where it takes none. path as in the document, "/v1/models/{model}".
 const json::value* body_schema(std::string_view method, std::string_view path);
 
-// A body as JSON that fits the schema, without what the schema passes over: what a reader finds has been checked.
-// Throws ApiError (server/api_error.h).
+// A body as JSON that fits the schema, without what the schema passes over (drop_unchecked). Throws ApiError
+// (server/api_error.h).
 json::object parse_body(std::string_view body, const json::value& schema);
 
 }  // namespace carat

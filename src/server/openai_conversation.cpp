@@ -221,13 +221,7 @@ void read_thinking(const json::object& body, Conversation& conversation) {
   const json::object* variables = object_of(body, "chat_template_kwargs");
   if (variables == nullptr) return;
   conversation.template_options = *variables;
-  if (const json::value* enabled = find_member(*variables, "enable_thinking")) {
-    if (!enabled->is_bool()) {
-      throw ApiError(400, "invalid_type", "chat_template_kwargs.enable_thinking must be true or false.",
-                     "chat_template_kwargs.enable_thinking");
-    }
-    conversation.thinking.is_enabled = enabled->get_bool();
-  }
+  if (const auto enabled = boolean_of(*variables, "enable_thinking")) conversation.thinking.is_enabled = *enabled;
   conversation.template_options.erase("enable_thinking");
 }
 

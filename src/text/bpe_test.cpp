@@ -164,12 +164,7 @@ TEST(MergeList, ReadsBothForms) {
 }
 
 TEST(MergeList, RefusesWhatIsNoPairOfTokens) {
-  const Vocab vocab(tiny::source({"a", "b",
-                                  "\xe2\x96\x81"
-                                  "b",
-                                  "a\xe2\x96\x81"
-                                  "b"}),
-                    "test");
+  const Vocab vocab(tiny::source({"a", "b", "\u2581b", "a\u2581b"}), "test");
   for (const char* pair : {"", "a", "a b b", " a", "a ", "a c", "c a", "a b", "<0x00> a", "a  b"}) {
     MergeList list(vocab, "file: merges", 1);
     EXPECT_THROW(list.add(pair), Error) << pair;

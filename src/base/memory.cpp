@@ -1,9 +1,11 @@
 #include "base/memory.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 #include <limits>
 #include <optional>
@@ -56,6 +58,13 @@ std::size_t available_memory() {
 ResidentMemory resident_memory() {
   return {read_labelled("/proc/self/status", "VmRSS:").value_or(0),
           read_labelled("/proc/self/status", "RssFile:").value_or(0)};
+}
+
+void drop_pages(std::span<std::byte> bytes) noexcept {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t skipped = -reinterpret_cast<std::uintptr_t>(bytes.data()) % page;
+  if (bytes.size() < skipped + page) return;
+  madvise(bytes.data() + skipped, (bytes.size() - skipped) / page * page, MADV_DONTNEED);
 }
 
 }  // namespace carat

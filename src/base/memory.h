@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 namespace carat {
 
@@ -15,5 +16,8 @@ struct ResidentMemory {
   std::size_t file = 0;
 };
 ResidentMemory resident_memory();
+
+// Gives the whole pages among these bytes back to the kernel; the bytes stay usable, zero or what they were.
+void drop_pages(std::span<std::byte> bytes) noexcept;
 
 }  // namespace carat

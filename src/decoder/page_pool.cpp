@@ -8,22 +8,23 @@ namespace carat {
 
 PagePool::PagePool(std::size_t budget_bytes) : budget_bytes_(budget_bytes) {}
 
-// A spare buffer of that size, or a new one; other spares go where the budget needs it.
-AlignedBuffer<std::byte> PagePool::take(std::size_t size_bytes) {
-  std::vector<AlignedBuffer<std::byte>>& spare = shelf_->spare;
-  const auto fits = std::ranges::find(spare, size_bytes, &AlignedBuffer<std::byte>::size);
+// A spare part of that size, or a new one; other spares go where the budget needs it.
+SlabPart PagePool::take(std::size_t size_bytes) {
+  std::vector<SlabPart>& spare = shelf_->spare;
+  const auto fits = std::ranges::find(spare, size_bytes, &SlabPart::size);
   if (fits != spare.end()) {
-    AlignedBuffer<std::byte> buffer = std::move(*fits);
+    SlabPart part = std::move(*fits);
     *fits = std::move(spare.back());
     spare.pop_back();
     shelf_->spare_bytes -= size_bytes;
-    return buffer;
+    return part;
   }
   while (!spare.empty() && shelf_->spare_bytes > budget_bytes_ - shelf_->used_bytes - size_bytes) {
     shelf_->spare_bytes -= spare.back().size();
+    shelf_->slabs.give_back(std::move(spare.back()));
     spare.pop_back();
   }
-  return {size_bytes, "key/value cache"};
+  return shelf_->slabs.take(size_bytes);
 }
 
 KvBlockRef PagePool::allocate(std::size_t size_bytes) {
@@ -39,13 +40,15 @@ KvBlockRef PagePool::allocate(std::size_t size_bytes) {
   shelf_->used_bytes += size_bytes;
   return {block.release(), [shelf = shelf_](KvBlock* gone) noexcept {
             const std::unique_ptr<KvBlock> owner(gone);
-            shelf->used_bytes -= owner->memory.size();
-            if (owner->memory.empty()) return;
+            SlabPart& part = owner->memory;
+            const std::size_t bytes = part.size();
+            shelf->used_bytes -= bytes;
+            if (bytes == 0) return;
             try {
-              shelf->spare_bytes += owner->memory.size();
-              shelf->spare.push_back(std::move(owner->memory));
-            } catch (const std::bad_alloc&) {  // the spare list can't grow: the buffer goes
-              shelf->spare_bytes -= owner->memory.size();
+              shelf->spare.push_back(std::move(part));
+              shelf->spare_bytes += bytes;
+            } catch (const std::bad_alloc&) {  // the spare list can't grow: the memory goes
+              shelf->slabs.give_back(std::move(part));
             }
           }};
 }

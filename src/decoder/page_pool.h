@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/buffer.h"
+#include "decoder/slabs.h"
 
 namespace carat {
 
@@ -18,7 +18,7 @@ namespace carat {
 // them all may write the next one: it appends, and nobody who shares the block sees more than it saw. Who stands
 // before slots that another has written takes a copy first (KvCache::make_room).
 struct KvBlock {
-  AlignedBuffer<std::byte> memory;
+  SlabPart memory;
   std::size_t filled = 0;
 };
 
@@ -52,10 +52,11 @@ class PagePool {
   struct Shelf {
     std::size_t used_bytes = 0;
     std::size_t spare_bytes = 0;
-    std::vector<AlignedBuffer<std::byte>> spare;
+    std::vector<SlabPart> spare;
+    Slabs slabs;
   };
 
-  AlignedBuffer<std::byte> take(std::size_t size_bytes);
+  SlabPart take(std::size_t size_bytes);
 
   std::size_t budget_bytes_;
   std::function<bool(std::size_t)> reclaim_;

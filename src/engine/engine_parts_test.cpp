@@ -5,7 +5,9 @@
 #include <cstring>
 #include <numeric>
 #include <random>
+#include <utility>
 
+#include "decoder/slabs.h"
 #include "engine/fair_queue.h"
 #include "engine/loop_guard.h"
 #include "engine/prefix_cache.h"
@@ -305,6 +307,34 @@ TEST(PagePool, KeepsItsBudgetAndGivesBlocksOutAgain) {
   const KvBlockRef c = pool.allocate(2500);
   EXPECT_EQ(b, nullptr);
   EXPECT_EQ(pool.used_bytes(), 2500U);
+}
+
+TEST(Slabs, PartsLieSideBySideAndTakeNoMemoryOnceGivenBack) {
+  constexpr std::size_t kBytes = (std::size_t{3} << 19) + 64;  // no whole number of pages
+  Slabs slabs;
+  SlabPart a = slabs.take(kBytes);
+  SlabPart b = slabs.take(kBytes);
+  EXPECT_EQ(b.data(), a.data() + kBytes);
+  std::ranges::fill(a.bytes, std::byte{1});
+  std::ranges::fill(b.bytes, std::byte{2});
+  std::byte* const address = a.data();
+  slabs.give_back(std::move(a));
+  EXPECT_NE(slabs.take(kBytes / 2).data(), address);
+  a = slabs.take(kBytes);
+  EXPECT_EQ(a.data(), address);
+  EXPECT_EQ(a.bytes[kBytes / 2], std::byte{0});  // a page of its own, fresh from the kernel
+  EXPECT_TRUE(std::ranges::all_of(b.bytes, [](std::byte byte) { return byte == std::byte{2}; }));
+}
+
+TEST(Slabs, PartsOutliveThem) {
+  SlabPart part;
+  {
+    Slabs slabs;
+    part = slabs.take(1000);
+  }
+  std::ranges::fill(part.bytes, std::byte{1});
+  EXPECT_EQ(part.slab.use_count(), 1);
+  EXPECT_EQ(Slabs().take(0).size(), 0U);
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <utility>
 
 #include "kernels/coefficients.h"
 #include "kernels/workspace.h"
@@ -14,44 +16,30 @@ namespace {
 // Queries (tokens x heads of a group) a tile holds at most: enough to pay for unpacking the keys.
 constexpr std::size_t kMaxQueries = 64;
 
-// Elements of keys that meet the queries at a time: as many as stay in the first-level cache while 64 queries pass.
-constexpr std::size_t kPanelColumns = 256;
-
-// Floats from row to row of queries, values and sums. Head sizes are powers of two: rows that far apart would all fall
-// on the same few sets of the first-level cache, and products read a column of 64 rows at a time.
+// Floats from row to row of queries and sums. Head sizes are powers of two: rows that far apart would all fall on the
+// same few sets of the first-level cache, and products read a column of several rows at a time.
 std::size_t padded(std::size_t head_dim) {
-  return head_dim + kPanelRows;
+  return head_dim + 16;
 }
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // What sums over keys with maximum `before` shrink by when the maximum becomes `now`.
 float shrinking(float before, float now) {
+  if (before == now) return 1.0F;
   const float factor = std::exp(before - now);
   return factor < kExpSmallest ? 0.0F : factor;
-}
-
-void load_values(const KernelTable& kernels, const KvPages& kv, const std::byte* src, std::size_t n, float* out) {
-  if (kv.dtype == DType::kF16) {
-    kernels.from_f16(reinterpret_cast<const std::uint16_t*>(src), n, out);
-  } else if (kv.dtype == DType::kBF16) {
-    kernels.from_bf16(reinterpret_cast<const std::uint16_t*>(src), n, out);
-  } else if (kv.dtype == DType::kQ8_0) {
-    kernels.from_q8_0(src, n, out);
-  } else {
-    std::copy_n(reinterpret_cast<const float*>(src), n, out);
-  }
 }
 
 }  // namespace
 
 std::size_t Attention::partial_floats() const {
-  return kMaxQueries * (padded(head_dim_) + 2);
+  return most_queries_ * (padded(head_dim_) + 2);
 }
 
 Attention::Partial Attention::partial_at(float* data) const {
-  float* max = data + kMaxQueries * padded(head_dim_);
-  return {max, max + kMaxQueries, data};
+  float* max = data + most_queries_ * padded(head_dim_);
+  return {max, max + most_queries_, data};
 }
 
 void Attention::clear(const Partial& partial, std::size_t queries) const {
@@ -65,16 +53,15 @@ void Attention::operator()(MatView<const float> q, float scale, std::span<const 
   if (segments.empty()) return;
   head_dim_ = segments[0].kv.head_dim;
   group_ = q.cols() / head_dim_ / segments[0].kv.kv_heads;
-  assert(group_ >= 1 && group_ <= kMaxQueries && head_dim_ % kPanelRows == 0);
+  assert(group_ >= 1 && group_ <= kMaxQueries && head_dim_ % 16 == 0);
+  plan(spans, segments, group_);
   for (Workspace& w : workers_) {
-    reserve(w.queries, kMaxQueries * padded(head_dim_));
-    reserve(w.keys, kKeyTile * head_dim_);
-    reserve(w.values, kKeyTile * padded(head_dim_));
-    reserve(w.scores, kMaxQueries * kKeyTile);
+    reserve(w.queries, most_queries_ * padded(head_dim_));
+    reserve(w.scores, most_queries_ * kKeyTile);
     reserve(w.split, partial_floats());
     reserve(w.total, partial_floats());
+    if (segments[0].kv.stored_pairs != 0) reserve(w.keys, kKeyTile * segments[0].kv.bytes(head_dim_));
   }
-  plan(spans, segments, group_);
 
   const auto queries = [&](const Tile& tile) { return tile.rows * group_; };
   if (tiles_.size() >= 2 * pool_.threads()) {
@@ -98,12 +85,18 @@ void Attention::operator()(MatView<const float> q, float scale, std::span<const 
   const std::size_t parts =
       tiles_.empty() ? 0 : tiles_.back().first_partial + tiles_.back().end_split - tiles_.back().first_split;
   reserve(partials_, parts * partial_floats());
-  pool_.parallel_for(parts, [&](std::size_t part, std::size_t worker) {
-    const auto after = std::ranges::upper_bound(tiles_, part, {}, &Tile::first_partial);
-    const Tile& tile = *std::prev(after);
-    gather_queries(q, scale, tile, workers_[worker]);
-    attend_split(spans, tile, tile.first_split + part - tile.first_partial, workers_[worker],
-                 partial_at(partials_.data() + part * partial_floats()));
+  shares_.deal(parts);
+  pool_.parallel_for(pool_.threads(), [&](std::size_t share, std::size_t worker) {
+    Workspace& w = workers_[worker];
+    const Tile* gathered = nullptr;
+    for (IndexRange range = shares_.take(share); !range.empty(); range = shares_.take(share)) {
+      for (std::size_t part = range.first; part < range.end; ++part) {
+        const Tile& tile = *std::prev(std::ranges::upper_bound(tiles_, part, {}, &Tile::first_partial));
+        if (std::exchange(gathered, &tile) != &tile) gather_queries(q, scale, tile, w);
+        attend_split(spans, tile, tile.first_split + part - tile.first_partial, w,
+                     partial_at(partials_.data() + part * partial_floats()));
+      }
+    }
   });
   pool_.parallel_for(tiles_.size(), [&](std::size_t i, std::size_t worker) {
     const Tile& tile = tiles_[i];
@@ -119,11 +112,13 @@ void Attention::operator()(MatView<const float> q, float scale, std::span<const 
 
 void Attention::plan(std::span<const KeySpan> spans, std::span<const AttentionSegment> segments, std::size_t group) {
   tiles_.clear();
+  most_queries_ = 0;
   std::size_t parts = 0;
   const std::size_t rows_per_tile = std::max<std::size_t>(1, kMaxQueries / group);
   for (const AttentionSegment& segment : segments) {
     for (std::size_t row = 0; row < segment.rows; row += rows_per_tile) {
       const std::size_t rows = std::min(rows_per_tile, segment.rows - row);
+      most_queries_ = std::max(most_queries_, rows * group);
       std::size_t first = std::numeric_limits<std::size_t>::max();
       std::size_t end = 0;
       for (const KeySpan& span : spans.subspan(segment.first_row + row, rows)) {
@@ -152,23 +147,34 @@ void Attention::gather_queries(MatView<const float> q, float scale, const Tile& 
   }
 }
 
-// Sixteen keys from `position` on: panel [head_dim][16].
-void Attention::load_keys(const KvPages& kv, std::size_t position, std::size_t head, float* panel) const {
-  const UnpackF32 unpack = kernels_.unpack_f32[static_cast<std::size_t>(kv.dtype)];
-  const WeightRows keys{kv.key(position, head), kv.bytes(kv.key_width()), kPanelRows};
-  if (kv.stored_pairs == 0) {
-    unpack(keys, 0, head_dim_, panel, kPanelRows);
-    return;
+// Keys of consecutive positions of a tile. Those of K = V layers are put together in the workspace: the elements that
+// turn from the keys, the others from the values.
+CacheRows Attention::keys_at(const KvPages& kv, std::size_t position, std::size_t head, std::size_t count,
+                             Workspace& w) const {
+  const std::byte* const keys = kv.key(position, head);
+  const std::byte* const values = kv.value(position, head);
+  if (kv.stored_pairs == 0) return {keys, kv.bytes(head_dim_), count, values};
+
+  const std::size_t row_bytes = kv.bytes(head_dim_);
+  const std::size_t turning = kv.bytes(kv.stored_pairs);
+  const auto copy_half = [&](const std::byte* key, const std::byte* value, std::byte* out) {
+    std::memcpy(out, key, turning);
+    std::memcpy(out + turning, value + turning, row_bytes / 2 - turning);
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::byte* const key = keys + i * 2 * turning;
+    const std::byte* const value = values + i * row_bytes;
+    std::byte* const out = w.keys.data() + i * row_bytes;
+    copy_half(key, value, out);
+    copy_half(key + turning, value + row_bytes / 2, out + row_bytes / 2);
   }
-  const WeightRows values{kv.value(position, head), kv.bytes(head_dim_), kPanelRows};
-  unpack(values, 0, head_dim_, panel, kPanelRows);
-  unpack(keys, 0, kv.stored_pairs, panel, kPanelRows);
-  unpack(keys, kv.stored_pairs, kv.stored_pairs, panel + head_dim_ / 2 * kPanelRows, kPanelRows);
+  return {w.keys.data(), row_bytes, count, w.keys.data()};
 }
 
 void Attention::attend_split(std::span<const KeySpan> spans, const Tile& tile, std::size_t split, Workspace& w,
                              const Partial& result) const {
   const KvPages& kv = tile.segment->kv;
+  const auto type = static_cast<std::size_t>(kv.dtype);
   const std::size_t queries = tile.rows * group_;
   clear(result, queries);
 
@@ -182,16 +188,8 @@ void Attention::attend_split(std::span<const KeySpan> spans, const Tile& tile, s
   const std::size_t end = std::min((split + 1) * kKeySplit, tile_end);
   for (std::size_t key = begin; key < end; key += kKeyTile) {
     const std::size_t keys = std::min(kKeyTile, end - key);
-    // scores[query, key] = q . k
-    std::fill_n(w.scores.data(), queries * kKeyTile, 0.0F);
-    for (std::size_t k = 0; k < keys; k += kPanelRows) {
-      float* panel = w.keys.data() + k * head_dim_;
-      load_keys(kv, key + k, tile.kv_head, panel);
-      for (std::size_t d = 0; d < head_dim_; d += kPanelColumns) {
-        kernels_.panel_gemm_f32(panel + d * kPanelRows, kPanelRows, std::min(kPanelColumns, head_dim_ - d),
-                                w.queries.data() + d, padded(head_dim_), queries, w.scores.data() + k, kKeyTile);
-      }
-    }
+    kernels_.dot_keys[type](keys_at(kv, key, tile.kv_head, keys, w), head_dim_, w.queries.data(), padded(head_dim_),
+                            queries, w.scores.data(), kKeyTile);
     // Scores become weights exp(score - max); keys a row doesn't attend to become exact zeros.
     for (std::size_t i = 0; i < queries; ++i) {
       const KeySpan& span = spans[tile.first_row + i / group_];
@@ -210,14 +208,10 @@ void Attention::attend_split(std::span<const KeySpan> spans, const Tile& tile, s
       result.sum[i] = std::fma(result.sum[i], shrink, kernels_.exp_shifted(max, keys, score));
       if (shrink != 1.0F) kernels_.scale(shrink, head_dim_, result.out + i * padded(head_dim_));
     }
-    // out[query] += weights . values
-    for (std::size_t k = 0; k < keys; ++k) {
-      load_values(kernels_, kv, kv.value(key + k, tile.kv_head), head_dim_, w.values.data() + k * padded(head_dim_));
-    }
-    for (std::size_t d = 0; d < head_dim_; d += kPanelRows) {
-      kernels_.panel_gemm_f32(w.values.data() + d, padded(head_dim_), keys, w.scores.data(), kKeyTile, queries,
-                              result.out + d, padded(head_dim_));
-    }
+    const std::byte* const values = kv.value(key, tile.kv_head);
+    const std::byte* const next = key + keys < tile_end ? kv.key(key + keys, tile.kv_head) : values;
+    kernels_.mix_values[type]({values, kv.bytes(head_dim_), keys, next}, head_dim_, w.scores.data(), kKeyTile, queries,
+                              result.out, padded(head_dim_));
   }
 }
 

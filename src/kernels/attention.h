@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/range_shares.h"
 #include "base/thread_pool.h"
 #include "base/view.h"
 #include "kernels/kernel_table.h"
@@ -71,7 +72,8 @@ struct AttentionSegment {
 class Attention {
  public:
   // kernels and pool must outlive this. Used by one thread at a time.
-  Attention(const KernelTable& kernels, ThreadPool& pool) : kernels_(kernels), pool_(pool), workers_(pool.threads()) {}
+  Attention(const KernelTable& kernels, ThreadPool& pool)
+      : kernels_(kernels), pool_(pool), workers_(pool.threads()), shares_(pool.threads()) {}
 
   // out[row, head] = sum over p in spans[row] of softmax_p(scale * q[row, head] . K[p, head / group]) V[p, head /
   // group] with group = heads / kv_heads. q, out: [rows, heads * head_dim]; out may be q. Segments cover the rows.
@@ -86,12 +88,11 @@ class Attention {
     float* out = nullptr;  // [queries, head_dim]: of exp(score - max) * value
   };
   struct Workspace {
-    AlignedBuffer<float> queries;  // [kMaxQueries][head_dim]
-    AlignedBuffer<float> keys;     // [kKeyTile / 16][head_dim][16]
-    AlignedBuffer<float> values;   // [kKeyTile][head_dim]
-    AlignedBuffer<float> scores;   // [kMaxQueries][kKeyTile]
-    AlignedBuffer<float> split;    // one Partial
-    AlignedBuffer<float> total;    // one Partial
+    AlignedBuffer<float> queries;   // [kMaxQueries][head_dim]
+    AlignedBuffer<std::byte> keys;  // [kKeyTile][head_dim] of the cache's type: keys put together of two places
+    AlignedBuffer<float> scores;    // [kMaxQueries][kKeyTile]
+    AlignedBuffer<float> split;     // one Partial
+    AlignedBuffer<float> total;     // one Partial
   };
   // Queries that share keys: some tokens of a segment, all heads of a group.
   struct Tile {
@@ -106,7 +107,7 @@ class Attention {
 
   void plan(std::span<const KeySpan> spans, std::span<const AttentionSegment> segments, std::size_t group);
   void gather_queries(MatView<const float> q, float scale, const Tile& tile, Workspace& w) const;
-  void load_keys(const KvPages& kv, std::size_t position, std::size_t head, float* panel) const;
+  CacheRows keys_at(const KvPages& kv, std::size_t position, std::size_t head, std::size_t count, Workspace& w) const;
   void attend_split(std::span<const KeySpan> spans, const Tile& tile, std::size_t split, Workspace& w,
                     const Partial& result) const;
   void merge(const Partial& part, std::size_t queries, const Partial& total) const;
@@ -120,11 +121,13 @@ class Attention {
   ThreadPool& pool_;
   std::vector<Workspace> workers_;
   std::vector<Tile> tiles_;
+  RangeShares shares_;             // of splits made apart: consecutive ones, whose keys and values lie in a row
   AlignedBuffer<float> partials_;  // of splits made apart, tile by tile
 
   // Of the call at hand.
   std::size_t head_dim_ = 0;
   std::size_t group_ = 0;
+  std::size_t most_queries_ = 0;  // of a tile
 };
 
 }  // namespace carat

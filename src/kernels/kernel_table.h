@@ -97,6 +97,24 @@ using GemvI8 = void (*)(const WeightRows& rows, std::size_t cols, const Activati
 // The same for one token.
 using GemvF32 = void (*)(const WeightRows& rows, std::size_t cols, const float* x, float* acc);
 
+// Keys, or values, of consecutive positions as they stand in the key/value cache.
+struct CacheRows {
+  const std::byte* first = nullptr;
+  std::size_t row_bytes = 0;  // from row to row
+  std::size_t rows = 0;
+  const std::byte* next = nullptr;  // what is read next, as many bytes: fetched meanwhile. May point anywhere.
+};
+
+// scores[t][k] = sum over c of q[t][c] * keys[k][c], in sixteen lanes (lane c % 16, c ascending, one fused multiply-add
+// each) that are folded 8, 4, 2, 1 apart in the end, for t < tokens and k < keys.rows. q: [tokens][q_stride], scores:
+// [tokens][score_stride]. cols is a multiple of 16 and of the type's block length.
+using DotKeys = void (*)(const CacheRows& keys, std::size_t cols, const float* q, std::size_t q_stride,
+                         std::size_t tokens, float* scores, std::size_t score_stride);
+// out[t][c] += sum over k of weights[t][k] * values[k][c], k ascending, one fused multiply-add each, for t < tokens and
+// c < cols. weights: [tokens][weight_stride], out: [tokens][out_stride]; no overlap. cols as above.
+using MixValues = void (*)(const CacheRows& values, std::size_t cols, const float* weights, std::size_t weight_stride,
+                           std::size_t tokens, float* out, std::size_t out_stride);
+
 struct KernelTable {
   const char* name = nullptr;  // "reference", "avx2", "avx512_vnni", "avx512_amx"
   std::uint32_t needs = 0;     // bits of CpuFeature
@@ -109,6 +127,10 @@ struct KernelTable {
   GemvI8 gemv_i8[kDTypeCount] = {};
   std::uint8_t gemv_tokens[kDTypeCount] = {};
   GemvF32 gemv_f32[kDTypeCount] = {};
+
+  // Per DType that the cache may have: F32, F16, BF16, Q8_0.
+  DotKeys dot_keys[kDTypeCount] = {};
+  MixValues mix_values[kDTypeCount] = {};
 
   // acc[t][r] += sum over c of panel[c][r] * x[t][c], c ascending, one fused multiply-add each, for t < tokens and
   // r < 16. panel: [cols][panel_stride], x: [tokens][x_stride], acc: [tokens][acc_stride]. No overlap.
@@ -183,10 +205,6 @@ struct KernelTable {
   // Conversions of rows for the KV cache, rounding to nearest even.
   void (*to_f16)(const float* x, std::size_t n, std::uint16_t* out) = nullptr;
   void (*to_bf16)(const float* x, std::size_t n, std::uint16_t* out) = nullptr;
-  void (*from_f16)(const std::uint16_t* x, std::size_t n, float* out) = nullptr;
-  void (*from_bf16)(const std::uint16_t* x, std::size_t n, float* out) = nullptr;
-  // Decodes n values (a multiple of 32) of Q8_0.
-  void (*from_q8_0)(const std::byte* blocks, std::size_t n, float* out) = nullptr;
 };
 
 // The 8-bit panel of a type; max_code 0 where there is none.

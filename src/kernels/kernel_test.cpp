@@ -12,6 +12,7 @@
 #include "kernels/cpu.h"
 #include "kernels/kernel_test_support.h"
 #include "kernels/tables.h"
+#include "tensor/quantize.h"
 
 namespace carat {
 namespace {
@@ -214,30 +215,65 @@ TEST_P(Kernel, ToBf16) {
   compare_to_16(table(), &KernelTable::to_bf16, is_nan_bf16);
 }
 
-void compare_from_16(const KernelTable& table, void (*KernelTable::*entry)(const std::uint16_t*, std::size_t, float*)) {
-  std::vector<std::uint16_t> all(1U << 16);
-  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i * 40503);  // odd: each once
-  for_lengths_and_offsets([&](std::size_t n, const auto& offsets) {
-    const Guarded<std::uint16_t> x({all.end() - static_cast<std::ptrdiff_t>(n), all.end()}, offsets[0]);
-    Guarded<float> expected(std::vector<float>(n), 0);
-    Guarded<float> actual(std::vector<float>(n), offsets[1]);
-    (reference_kernels.*entry)(x.data(), n, expected.data());
-    (table.*entry)(x.data(), n, actual.data());
-    expect_same(actual, expected);
-  });
-  std::vector<float> expected(all.size());
-  std::vector<float> actual(all.size());
-  (reference_kernels.*entry)(all.data(), all.size(), expected.data());
-  (table.*entry)(all.data(), all.size(), actual.data());
-  expect_same(actual, expected);
+constexpr DType kCacheTypes[] = {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0};
+
+// Rows of a type, of numbers of all kinds where the type has them.
+std::vector<std::byte> cache_rows(DType dtype, std::size_t rows, std::size_t cols, bool with_specials, Values& values) {
+  const std::size_t bytes = *row_bytes(dtype, cols);
+  std::vector<std::byte> memory(rows * bytes);
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::vector<float> x = with_specials && dtype != DType::kQ8_0 ? values.any(cols) : values.normal(cols);
+    quantize_row(dtype, x, std::span(memory).subspan(row * bytes, bytes));
+  }
+  return memory;
 }
 
-TEST_P(Kernel, FromF16) {
-  compare_from_16(table(), &KernelTable::from_f16);
+// run(table, rows in memory, columns, tokens, input, its stride, output, its stride); there is an output for each
+// column of a token, or for each row.
+template <typename Run>
+void compare_cache_kernels(const KernelTable& table, bool has_output_by_row, const Run& run) {
+  Values values;
+  for (const DType dtype : kCacheTypes) {
+    for (const std::size_t cols : {32U, 96U, 160U, 512U}) {
+      for (const std::size_t rows : {1U, 2U, 5U, 8U, 17U, 64U}) {
+        for (const std::size_t tokens : {1U, 2U, 3U, 4U, 7U, 8U, 13U}) {
+          SCOPED_TRACE(testing::Message() << dtype_info(dtype).name << ", " << cols << " columns, " << rows << " rows, "
+                                          << tokens << " tokens");
+          const bool with_specials = tokens == 3;
+          const std::vector<std::byte> memory = cache_rows(dtype, rows, cols, with_specials, values);
+          const CacheRows source{memory.data(), *row_bytes(dtype, cols), rows, memory.data()};
+          const std::size_t in_stride = (has_output_by_row ? cols : rows) + 3;
+          const std::size_t out_stride = (has_output_by_row ? rows : cols) + 5;
+          const Guarded<float> x(values.normal(tokens * in_stride), 1);
+          const std::vector<float> before = values.normal(tokens * out_stride);
+          Guarded<float> expected(before, 0);
+          Guarded<float> actual(before, 3);
+          run(reference_kernels, dtype, source, cols, tokens, x.data(), in_stride, expected.data(), out_stride);
+          run(table, dtype, source, cols, tokens, x.data(), in_stride, actual.data(), out_stride);
+          expect_same(actual, expected);
+          if (testing::Test::HasFailure()) return;
+        }
+      }
+    }
+  }
 }
 
-TEST_P(Kernel, FromBf16) {
-  compare_from_16(table(), &KernelTable::from_bf16);
+TEST_P(Kernel, DotKeys) {
+  compare_cache_kernels(
+      table(), true,
+      [](const KernelTable& k, DType dtype, const CacheRows& keys, std::size_t cols, std::size_t tokens, const float* q,
+         std::size_t q_stride, float* scores, std::size_t score_stride) {
+        k.dot_keys[static_cast<std::size_t>(dtype)](keys, cols, q, q_stride, tokens, scores, score_stride);
+      });
+}
+
+TEST_P(Kernel, MixValues) {
+  compare_cache_kernels(
+      table(), false,
+      [](const KernelTable& k, DType dtype, const CacheRows& rows, std::size_t cols, std::size_t tokens,
+         const float* weights, std::size_t weight_stride, float* out, std::size_t out_stride) {
+        k.mix_values[static_cast<std::size_t>(dtype)](rows, cols, weights, weight_stride, tokens, out, out_stride);
+      });
 }
 
 TEST_P(Kernel, QuantizeI8) {

@@ -34,17 +34,6 @@ template <typename S, typename F>
   }
 }
 
-template <typename S, typename F>
-[[gnu::always_inline]] inline void map_from_16(const std::uint16_t* x, std::size_t n, float* out, const F& load) {
-  std::size_t i = 0;
-  for (; i + 16 <= n; i += 16) S::store(out + i, load(x + i));
-  if (i < n) {
-    std::uint16_t rest[16] = {};
-    __builtin_memcpy(rest, x + i, (n - i) * sizeof(*x));
-    S::store_part(out + i, load(rest), n - i);
-  }
-}
-
 template <typename S>
 void to_f16(const float* x, std::size_t n, std::uint16_t* out) {
   map_to_16<S>(x, n, out, [](std::uint16_t* p, typename S::F32 v) { S::store_f16(p, v); });
@@ -53,28 +42,6 @@ void to_f16(const float* x, std::size_t n, std::uint16_t* out) {
 template <typename S>
 void to_bf16(const float* x, std::size_t n, std::uint16_t* out) {
   map_to_16<S>(x, n, out, [](std::uint16_t* p, typename S::F32 v) { S::store_low_16(p, bf16_bits<S>(v)); });
-}
-
-template <typename S>
-void from_f16(const std::uint16_t* x, std::size_t n, float* out) {
-  map_from_16<S>(x, n, out, [](const std::uint16_t* p) { return S::load_f16(p); });
-}
-
-template <typename S>
-void from_bf16(const std::uint16_t* x, std::size_t n, float* out) {
-  map_from_16<S>(x, n, out, [](const std::uint16_t* p) { return S::floats(S::template shl<16>(S::load_16(p))); });
-}
-
-template <typename S>
-void from_q8_0(const std::byte* blocks, std::size_t n, float* out) {
-  constexpr std::size_t kBlockBytes = 34;  // f16 scale and 32 codes
-  for (std::size_t i = 0; i < n; i += 32, blocks += kBlockBytes) {
-    std::uint16_t bits;
-    __builtin_memcpy(&bits, blocks, sizeof(bits));
-    const auto scale = S::from_f16(S::set1_i32(bits));
-    S::store(out + i, S::mul(scale, S::to_f32(S::load_i8(blocks + 2))));
-    S::store(out + i + 16, S::mul(scale, S::to_f32(S::load_i8(blocks + 18))));
-  }
 }
 
 template <typename S>

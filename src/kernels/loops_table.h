@@ -1,6 +1,7 @@
 // Fills a KernelTable with the loops over a register vocabulary S (simd_*.h).
 #pragma once
 
+#include "kernels/loops_attention.h"
 #include "kernels/loops_convert.h"
 #include "kernels/loops_elementwise.h"
 #include "kernels/loops_gemm.h"
@@ -36,9 +37,7 @@ consteval KernelTable make_table(const char* name, std::uint32_t needs) {
   table.exp_shifted = exp_shifted<S>;
   table.to_f16 = to_f16<S>;
   table.to_bf16 = to_bf16<S>;
-  table.from_f16 = from_f16<S>;
-  table.from_bf16 = from_bf16<S>;
-  table.from_q8_0 = from_q8_0<S>;
+  set_cache_kernels<S, DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0>(table);
   table.unpack_f32[static_cast<std::size_t>(DType::kF32)] = unpack_plain<S, PlainF32<S>>;
   table.unpack_f32[static_cast<std::size_t>(DType::kF16)] = unpack_plain<S, PlainF16<S>>;
   table.unpack_f32[static_cast<std::size_t>(DType::kBF16)] = unpack_plain<S, PlainBF16<S>>;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 #include "base/float16.h"
 #include "kernels/coefficients.h"
@@ -278,16 +279,21 @@ float max(const float* x, std::size_t n) {
   return largest + 0.0F;
 }
 
+// Lanes 8, 4, 2, 1 apart in turn.
+float folded(float (&lanes)[16]) {
+  for (std::size_t apart = 8; apart > 0; apart /= 2) {
+    for (std::size_t i = 0; i < apart; ++i) lanes[i] += lanes[i + apart];
+  }
+  return lanes[0];
+}
+
 float exp_shifted(float shift, std::size_t n, float* x) {
   float lanes[16] = {};
   for (std::size_t i = 0; i < n; ++i) {
     x[i] = exp(x[i] - shift);
     lanes[i % 16] += x[i];
   }
-  for (std::size_t apart = 8; apart > 0; apart /= 2) {
-    for (std::size_t i = 0; i < apart; ++i) lanes[i] += lanes[i + apart];
-  }
-  return lanes[0];
+  return folded(lanes);
 }
 
 void to_f16(const float* x, std::size_t n, std::uint16_t* out) {
@@ -298,16 +304,37 @@ void to_bf16(const float* x, std::size_t n, std::uint16_t* out) {
   for (std::size_t i = 0; i < n; ++i) out[i] = carat::to_bf16(x[i]).bits;
 }
 
-void from_f16(const std::uint16_t* x, std::size_t n, float* out) {
-  for (std::size_t i = 0; i < n; ++i) out[i] = to_float(F16{x[i]});
+std::vector<float> decoded(DType dtype, const CacheRows& rows, std::size_t row, std::size_t cols) {
+  std::vector<float> values(cols);
+  dequantize_row(dtype, {rows.first + row * rows.row_bytes, *row_bytes(dtype, cols)}, values);
+  return values;
 }
 
-void from_q8_0(const std::byte* blocks, std::size_t n, float* out) {
-  dequantize_row(DType::kQ8_0, {blocks, *row_bytes(DType::kQ8_0, n)}, {out, n});
+template <DType kDType>
+void dot_keys(const CacheRows& keys, std::size_t cols, const float* q, std::size_t q_stride, std::size_t tokens,
+              float* scores, std::size_t score_stride) {
+  for (std::size_t k = 0; k < keys.rows; ++k) {
+    const std::vector<float> key = decoded(kDType, keys, k, cols);
+    for (std::size_t t = 0; t < tokens; ++t) {
+      float lanes[16] = {};
+      for (std::size_t c = 0; c < cols; ++c) lanes[c % 16] = std::fma(q[t * q_stride + c], key[c], lanes[c % 16]);
+      scores[t * score_stride + k] = folded(lanes);
+    }
+  }
 }
 
-void from_bf16(const std::uint16_t* x, std::size_t n, float* out) {
-  for (std::size_t i = 0; i < n; ++i) out[i] = to_float(BF16{x[i]});
+template <DType kDType>
+void mix_values(const CacheRows& values, std::size_t cols, const float* weights, std::size_t weight_stride,
+                std::size_t tokens, float* out, std::size_t out_stride) {
+  for (std::size_t k = 0; k < values.rows; ++k) {
+    const std::vector<float> value = decoded(kDType, values, k, cols);
+    for (std::size_t t = 0; t < tokens; ++t) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        float& sum = out[t * out_stride + c];
+        sum = std::fma(weights[t * weight_stride + k], value[c], sum);
+      }
+    }
+  }
 }
 
 float from_bits(std::uint16_t bits) {
@@ -358,6 +385,12 @@ constexpr void set_unpackers(KernelTable& table) {
   ((table.unpack_i8[static_cast<std::size_t>(kDTypes)] = unpack_i8<kDTypes>), ...);
 }
 
+template <DType... kDTypes>
+constexpr void set_cache_kernels(KernelTable& table) {
+  ((table.dot_keys[static_cast<std::size_t>(kDTypes)] = dot_keys<kDTypes>), ...);
+  ((table.mix_values[static_cast<std::size_t>(kDTypes)] = mix_values<kDTypes>), ...);
+}
+
 constexpr KernelTable make_table() {
   KernelTable table{.name = "reference",
                     .panel_gemm_f32 = panel_gemm_f32,
@@ -379,13 +412,11 @@ constexpr KernelTable make_table() {
                     .max = max,
                     .exp_shifted = exp_shifted,
                     .to_f16 = to_f16,
-                    .to_bf16 = to_bf16,
-                    .from_f16 = from_f16,
-                    .from_bf16 = from_bf16,
-                    .from_q8_0 = from_q8_0};
+                    .to_bf16 = to_bf16};
   table.unpack_f32[static_cast<std::size_t>(DType::kF32)] = unpack_plain<float>;
   table.unpack_f32[static_cast<std::size_t>(DType::kF16)] = unpack_plain<F16>;
   table.unpack_f32[static_cast<std::size_t>(DType::kBF16)] = unpack_plain<BF16>;
+  set_cache_kernels<DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0>(table);
   set_unpackers<DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K, DType::kQ3_K,
                 DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kMXFP4>(table);
   return table;

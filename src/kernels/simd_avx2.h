@@ -25,6 +25,7 @@ struct Avx2 {
     I32 at[4];
   };
   static constexpr std::size_t kGemmTokens = 6;  // 12 sums, 2 weights and an activation of 16 registers
+  static constexpr std::size_t kCacheSums = 4;   // in registers, when queries meet keys and values
   static constexpr std::size_t kGemvTokens = 4;  // that meet weights in registers (loops_gemv.h)
   static constexpr std::size_t kGemvPasses = 1;
 

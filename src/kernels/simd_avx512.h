@@ -19,6 +19,7 @@ struct Avx512 {
   // Twice as many would fit the registers, but eight hide the latency of a sum; and tokens a multiple of 4096 bytes
   // apart share a set of the first-level cache, which often has eight ways.
   static constexpr std::size_t kGemmTokens = 8;
+  static constexpr std::size_t kCacheSums = 16;  // in registers, when queries meet keys and values
   static constexpr std::size_t kGemvTokens = 8;
   static constexpr std::size_t kGemvPasses = 2;
 
@@ -62,6 +63,26 @@ struct Avx512 {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  // fold_add of each: at every step two registers become one that holds the half-folded lanes of both.
+  [[gnu::always_inline]] static void fold_sixteen(const F32 (&v)[16], float (&out)[16]) {
+    F32 eights[8], fours[4], twos[2];
+    for (int i = 0; i < 8; ++i) {
+      eights[i] = _mm512_add_ps(_mm512_shuffle_f32x4(v[i], v[i + 8], 0x44), _mm512_shuffle_f32x4(v[i], v[i + 8], 0xee));
+    }
+    for (int i = 0; i < 4; ++i) {
+      fours[i] = _mm512_add_ps(_mm512_shuffle_f32x4(eights[i], eights[i + 4], 0x88),
+                               _mm512_shuffle_f32x4(eights[i], eights[i + 4], 0xdd));
+    }
+    for (int i = 0; i < 2; ++i) {
+      const __m512d a = _mm512_castps_pd(fours[i]);
+      const __m512d b = _mm512_castps_pd(fours[i + 2]);
+      twos[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+    }
+    const F32 sums =
+        _mm512_add_ps(_mm512_shuffle_ps(twos[0], twos[1], 0x88), _mm512_shuffle_ps(twos[0], twos[1], 0xdd));
+    const I32 order = _mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15);
+    store(out, _mm512_permutexvar_ps(order, sums));
   }
   [[gnu::always_inline]] static float fold_max(F32 v) {
     const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));

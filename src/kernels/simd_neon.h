@@ -27,6 +27,7 @@ struct Neon {
     I32 at[4];
   };
   static constexpr std::size_t kGemmTokens = 6;  // 24 sums, 4 weights and an activation of 32 registers
+  static constexpr std::size_t kCacheSums = 4;
   static constexpr std::size_t kGemvTokens = 1;
   static constexpr std::size_t kGemvPasses = 1;
 

@@ -2,15 +2,19 @@
 //     bench_kernels --benchmark_filter=avx2/q4_0
 // "bytes" is the rate at which weights are read as they stand in the file: with one token, what the memory has to
 // deliver. "MAC" counts multiply-adds of weights and activations.
+// "memory" is what all physical cores together read of memory in huge pages, doing nothing else.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/thread_pool.h"
 #include "kernels/cpu.h"
 #include "kernels/kernel_table.h"
 #include "tensor/dtype.h"
@@ -105,7 +109,32 @@ void multiply(benchmark::State& state, const Case& c) {
   state.counters["MAC"] = Counter(values * static_cast<double>(c.tokens), Counter::kIsRate);
 }
 
+// Adds up a share of the bytes, a word of each eight.
+std::uint64_t read_all(std::span<const std::uint64_t> words) {
+  std::uint64_t sums[8] = {};
+  for (std::size_t i = 0; i + 8 <= words.size(); i += 8) {
+    for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] ^= words[i + lane];
+  }
+  return std::accumulate(std::begin(sums), std::end(sums), std::uint64_t{0});
+}
+
+void read_memory(benchmark::State& state) {
+  const AlignedBuffer<std::uint64_t> memory(std::size_t{64} << 20, "memory");  // 512 MiB
+  std::ranges::fill(memory.span(), 1);
+  ThreadPool pool(ThreadPool::physical_cores());
+  const std::size_t share = memory.size() / pool.threads();
+  std::size_t bytes = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    pool.parallel_for(pool.threads(), [&](std::size_t i, std::size_t) {
+      benchmark::DoNotOptimize(read_all(memory.span().subspan(i * share, share)));
+    });
+    bytes += memory.size_bytes();
+  }
+  state.counters["bytes"] = benchmark::Counter(static_cast<double>(bytes), benchmark::Counter::kIsRate);
+}
+
 void register_all() {
+  benchmark::RegisterBenchmark("memory", read_memory)->UseRealTime()->Unit(benchmark::kMillisecond);
   for (const KernelTable* kernels : all_kernels()) {
     if ((kernels->needs & ~cpu_features()) != 0) continue;
     const auto add = [&](DType dtype, bool with_floats) {

@@ -109,7 +109,7 @@ void multiply(benchmark::State& state, const Case& c) {
   state.counters["MAC"] = Counter(values * static_cast<double>(c.tokens), Counter::kIsRate);
 }
 
-// Adds up a share of the bytes, a word of each eight.
+// Reads them all; what comes out only keeps the compiler from dropping the reads.
 std::uint64_t read_all(std::span<const std::uint64_t> words) {
   std::uint64_t sums[8] = {};
   for (std::size_t i = 0; i + 8 <= words.size(); i += 8) {

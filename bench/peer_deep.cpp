@@ -5,19 +5,23 @@
 // llama-bench would compute the past, which takes a quarter of an hour for 32,768 tokens. Here a prompt of kPrompt
 // tokens is computed, and its keys and values repeated in the peer's own saved state until they fill the depth. What is
 // in them doesn't change what generation costs; test_gen of llama-bench does the same things in between.
-#include <llama.h>
-
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <vector>
+
+#include "peer.h"
 
 namespace {
 
 constexpr std::int32_t kPrompt = 1536;  // more than any window of the family
+
+[[noreturn]] void fail(const char* why) {
+  std::fprintf(stderr, "peer_deep: %s\n", why);
+  std::exit(1);
+}
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -80,7 +84,7 @@ Bytes lengthened(const Bytes& state, std::uint32_t depth) {
   copier.copy<std::int32_t>();   // sequence
   lengthen_cache(copier, depth, false);
   lengthen_cache(copier, depth, true);
-  if (copier.at != state.size()) std::exit(4);
+  if (copier.at != state.size()) fail("its saved state has another form than expected");
   return copier.out;
 }
 
@@ -103,19 +107,14 @@ bool decode(llama_context* context, const std::vector<llama_token>& tokens, llam
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) return 2;
+  if (argc != 6 || std::atoi(argv[2]) < kPrompt) {
+    std::fprintf(stderr, "usage: peer_deep MODEL.gguf DEPTH TOKENS REPETITIONS THREADS, with a depth of %d or more\n",
+                 kPrompt);
+    return 2;
+  }
   const auto depth = static_cast<std::uint32_t>(std::atoi(argv[2]));
   const int count = std::atoi(argv[3]);
-  llama_log_set(
-      [](ggml_log_level level, const char* text, void*) {
-        if (level >= GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
-      },
-      nullptr);
-  llama_backend_init();
-  llama_model_params model_params = llama_model_default_params();
-  model_params.n_gpu_layers = 0;
-  const std::unique_ptr<llama_model, decltype(&llama_model_free)> model(
-      llama_model_load_from_file(argv[1], model_params), llama_model_free);
+  const PeerModel model = load_peer_model(argv[1]);
   if (!model) return 1;
   llama_context_params params = llama_context_default_params();
   params.n_ctx = depth + static_cast<std::uint32_t>(count);
@@ -123,8 +122,7 @@ int main(int argc, char** argv) {
   params.swa_full = false;
   params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
   params.n_threads = params.n_threads_batch = std::atoi(argv[5]);
-  const std::unique_ptr<llama_context, decltype(&llama_free)> context(llama_init_from_model(model.get(), params),
-                                                                      llama_free);
+  const PeerContext context(llama_init_from_model(model.get(), params), llama_free);
   if (!context) return 1;
 
   const std::int32_t vocab = llama_vocab_n_tokens(llama_model_get_vocab(model.get()));

@@ -1,36 +1,25 @@
 // Logits of a GGUF model by llama.cpp, for bench/converted, which builds this against the peer of bench/compare.
 //
 //   peer_logits MODEL.gguf < ids > logits     ids: int32, logits: float32 [tokens, vocab], little-endian
-#include <llama.h>
-
 #include <cstdio>
-#include <memory>
 #include <vector>
+
+#include "peer.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
-  llama_log_set(
-      [](ggml_log_level level, const char* text, void*) {
-        if (level >= GGML_LOG_LEVEL_WARN) std::fputs(text, stderr);
-      },
-      nullptr);
   std::vector<llama_token> ids(1 << 16);
   ids.resize(std::fread(ids.data(), sizeof(llama_token), ids.size(), stdin));
   const auto count = static_cast<std::int32_t>(ids.size());
 
-  llama_backend_init();
-  llama_model_params model_params = llama_model_default_params();
-  model_params.n_gpu_layers = 0;
-  const std::unique_ptr<llama_model, decltype(&llama_model_free)> model(
-      llama_model_load_from_file(argv[1], model_params), llama_model_free);
+  const PeerModel model = load_peer_model(argv[1]);
   if (!model) return 1;
   llama_context_params params = llama_context_default_params();
   params.n_ctx = params.n_batch = params.n_ubatch = static_cast<std::uint32_t>(count);
   params.type_k = params.type_v = GGML_TYPE_F32;
   params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
   params.n_threads = params.n_threads_batch = 2;
-  const std::unique_ptr<llama_context, decltype(&llama_free)> context(llama_init_from_model(model.get(), params),
-                                                                      llama_free);
+  const PeerContext context(llama_init_from_model(model.get(), params), llama_free);
   if (!context) return 1;
   llama_batch batch = llama_batch_init(count, 0, 1);
   batch.n_tokens = count;

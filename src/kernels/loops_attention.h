@@ -87,27 +87,32 @@ template <typename S, DType kDType, std::size_t kTokens, std::size_t kKeys>
   }
 }
 
-// Queries that meet keys or values at a time.
-template <typename S>
-inline constexpr std::size_t kQueriesAtOnce = S::kCacheSums < 8 ? S::kCacheSums : 8;
+// Cuts queries, and keys or vectors of columns (`units`), into blocks whose sums fit the registers, and calls
+// block(Index<queries>, Index<units>, first query, first unit, where what is read next lies).
+template <typename S, typename Block>
+[[gnu::always_inline]] inline void for_cache_blocks(const CacheRows& rows, std::size_t tokens, std::size_t units,
+                                                    const Block& block) {
+  constexpr std::size_t kTokensAtOnce = S::kCacheSums < 8 ? S::kCacheSums : 8;
+  for_token_blocks<kTokensAtOnce>(tokens, [&](auto count, std::size_t token) {
+    constexpr std::size_t kUnits = S::kCacheSums / decltype(count)::kValue;
+    // Once is enough: later queries fetch what is there.
+    const std::byte* const next = token == 0 ? rows.next : rows.first;
+    std::size_t unit = 0;
+    for (; unit + kUnits <= units; unit += kUnits) block(count, Index<kUnits>{}, token, unit, next);
+    for (; unit < units; ++unit) block(count, Index<1>{}, token, unit, next);
+  });
+}
 
 template <typename S, DType kDType>
 [[gnu::flatten]] void dot_keys(const CacheRows& keys, std::size_t cols, const float* q, std::size_t q_stride,
                                std::size_t tokens, float* scores, std::size_t score_stride) {
-  for_token_blocks<kQueriesAtOnce<S>>(tokens, [&](auto count, std::size_t token) {
-    constexpr std::size_t kTokens = decltype(count)::kValue;
-    constexpr std::size_t kKeys = S::kCacheSums / kTokens;
-    // Once is enough: later queries fetch what is there.
-    const std::byte* const next = token == 0 ? keys.next : keys.first;
-    const auto block = [&](auto keys_at_once, std::size_t key) {
-      dot_keys_block<S, kDType, kTokens, decltype(keys_at_once)::kValue>(
-          keys.first + key * keys.row_bytes, next + key * keys.row_bytes, keys.row_bytes, cols, q + token * q_stride,
-          q_stride, scores + token * score_stride + key, score_stride);
-    };
-    std::size_t key = 0;
-    for (; key + kKeys <= keys.rows; key += kKeys) block(Index<kKeys>{}, key);
-    for (; key < keys.rows; ++key) block(Index<1>{}, key);
-  });
+  for_cache_blocks<S>(keys, tokens, keys.rows,
+                      [&](auto count, auto at_once, std::size_t token, std::size_t key, const std::byte* next) {
+                        const std::size_t offset = key * keys.row_bytes;
+                        dot_keys_block<S, kDType, decltype(count)::kValue, decltype(at_once)::kValue>(
+                            keys.first + offset, next + offset, keys.row_bytes, cols, q + token * q_stride, q_stride,
+                            scores + token * score_stride + key, score_stride);
+                      });
 }
 
 template <typename S, DType kDType, std::size_t kTokens, std::size_t kVectors>
@@ -154,18 +159,12 @@ template <typename S, DType kDType, std::size_t kTokens, std::size_t kVectors>
 template <typename S, DType kDType>
 [[gnu::flatten]] void mix_values(const CacheRows& values, std::size_t cols, const float* weights,
                                  std::size_t weight_stride, std::size_t tokens, float* out, std::size_t out_stride) {
-  for_token_blocks<kQueriesAtOnce<S>>(tokens, [&](auto count, std::size_t token) {
-    constexpr std::size_t kTokens = decltype(count)::kValue;
-    constexpr std::size_t kVectors = S::kCacheSums / kTokens;
-    const std::byte* const next = token == 0 ? values.next : values.first;
-    const auto block = [&](auto vectors, std::size_t col) {
-      mix_values_block<S, kDType, kTokens, decltype(vectors)::kValue>(
-          values, next, col, weights + token * weight_stride, weight_stride, out + token * out_stride, out_stride);
-    };
-    std::size_t col = 0;
-    for (; col + 16 * kVectors <= cols; col += 16 * kVectors) block(Index<kVectors>{}, col);
-    for (; col < cols; col += 16) block(Index<1>{}, col);
-  });
+  for_cache_blocks<S>(values, tokens, cols / 16,
+                      [&](auto count, auto at_once, std::size_t token, std::size_t vector, const std::byte* next) {
+                        mix_values_block<S, kDType, decltype(count)::kValue, decltype(at_once)::kValue>(
+                            values, next, 16 * vector, weights + token * weight_stride, weight_stride,
+                            out + token * out_stride, out_stride);
+                      });
 }
 
 template <typename S, DType... kDTypes>

@@ -22,9 +22,10 @@
 namespace carat {
 namespace {
 
-// Columns unpacked at a time, as in kernels/matmul.cpp.
+// Columns unpacked at a time and how far ahead weights are prefetched, as in kernels/matmul.cpp.
 constexpr std::size_t kColsI8 = 2048;
 constexpr std::size_t kColsF32 = 512;
+constexpr std::size_t kPrefetchBytes = 32768;
 
 struct Case {
   const KernelTable* kernels;
@@ -71,10 +72,13 @@ void multiply(benchmark::State& state, const Case& c) {
   const PanelI8 panel{codes.data(), scales.data(), minimums.data()};
   const PanelFormat& format = panel_format(c.dtype);
 
+  const std::size_t panel_bytes = kPanelRows * bytes_per_row;
+  const std::size_t ahead = (kPrefetchBytes + panel_bytes - 1) / panel_bytes * panel_bytes;
   std::size_t row = 0;
   std::size_t panels = 0;
   for ([[maybe_unused]] auto _ : state) {
-    const WeightRows source{weights.data() + row * bytes_per_row, bytes_per_row, kPanelRows};
+    const std::byte* first = weights.data() + row * bytes_per_row;
+    const WeightRows source{first, bytes_per_row, kPanelRows, first + ahead};
     std::memset(acc.data(), 0, acc.size_bytes());
     const bool is_direct = c.with_floats ? c.tokens == 1 && c.kernels->gemv_f32[type] != nullptr
                                          : c.tokens <= c.kernels->gemv_tokens[type];

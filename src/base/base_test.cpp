@@ -18,6 +18,7 @@
 #include "base/float16.h"
 #include "base/json.h"
 #include "base/range_shares.h"
+#include "base/row_parts.h"
 #include "base/thread_pool.h"
 #include "base/unicode.h"
 
@@ -87,6 +88,22 @@ TEST(ThreadPool, RunsEveryIndexOnceWhateverTheThreads) {
         hits[i].fetch_add(1);
       });
       for (const auto& hit : hits) ASSERT_EQ(hit.load(), 1);
+    }
+  }
+}
+
+TEST(RowParts, MeetEveryColumnOnceAndBeginAtMultiplesOf64) {
+  for (const std::size_t threads : {1U, 2U, 3U, 7U}) {
+    ThreadPool pool(threads);
+    for (const std::size_t rows : {0U, 1U, 2U, 9U}) {
+      for (const std::size_t cols : {1U, 64U, 2047U, 4096U, 6400U, 12289U}) {
+        std::vector<std::atomic<int>> hits(rows * cols);
+        for_row_parts(pool, rows, cols, [&](std::size_t row, std::size_t first, std::size_t count) {
+          EXPECT_EQ(first % 64, 0U);
+          for (std::size_t col = first; col < first + count; ++col) ++hits[row * cols + col];
+        });
+        for (const auto& hit : hits) ASSERT_EQ(hit.load(), 1) << rows << " rows of " << cols << ", " << threads;
+      }
     }
   }
 }

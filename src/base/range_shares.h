@@ -25,9 +25,16 @@ class RangeShares {
 
   // Deals out [0, n), n < 2^32. Nobody may take meanwhile.
   void deal(std::size_t n) {
+    dealt_ = n;
     for (std::size_t i = 0; i < shares_.size(); ++i) {
-      shares_[i].rest.store(pack(n * i / shares_.size(), n * (i + 1) / shares_.size()), std::memory_order_relaxed);
+      const IndexRange share = dealt(i);
+      shares_[i].rest.store(pack(share.first, share.end), std::memory_order_relaxed);
     }
+  }
+
+  // The share as it was dealt, whatever was taken of it since.
+  IndexRange dealt(std::size_t share) const {
+    return {dealt_ * share / shares_.size(), dealt_ * (share + 1) / shares_.size()};
   }
 
   // Indices that nobody else gets: of this share while it has any, then of others. Empty: none are left anywhere.
@@ -64,6 +71,7 @@ class RangeShares {
   }
 
   std::vector<Share> shares_;
+  std::size_t dealt_ = 0;
 };
 
 }  // namespace carat

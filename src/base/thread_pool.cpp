@@ -49,7 +49,7 @@ void ThreadPool::run(std::size_t n, Call call, const void* context) {
   call_ = call;
   context_ = context;
   count_ = n;
-  next_.store(0, std::memory_order_relaxed);
+  next_.store(threads(), std::memory_order_relaxed);
   running_.store(workers_.size(), std::memory_order_relaxed);
   round_.fetch_add(1);  // sequentially consistent, as is sleepers_: one of the two sides sees the other
   if (sleepers_.load() > 0) {
@@ -66,11 +66,11 @@ void ThreadPool::run(std::size_t n, Call call, const void* context) {
   }
 }
 
+// Each worker begins with the index of its own number: most loops have as many, for which nobody needs to ask.
 void ThreadPool::drain(std::size_t worker) {
-  for (;;) {
-    const std::size_t index = next_.fetch_add(1, std::memory_order_relaxed);
-    if (index >= count_) return;
+  for (std::size_t index = worker; index < count_; index = next_.fetch_add(1, std::memory_order_relaxed)) {
     call_(context_, index, worker);
+    if (count_ <= threads()) return;
   }
 }
 

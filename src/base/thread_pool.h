@@ -53,14 +53,15 @@ class ThreadPool {
   // Waits until round_ differs from seen; returns the new round.
   std::uint64_t await_round(std::uint64_t seen);
 
-  // The loop at hand: written by run() before round_ is raised, read by workers after they see it raised.
-  Call call_ = nullptr;
+  // The loop at hand: written by run() before round_ is raised, read by workers after they see it raised. All of it is
+  // one cache line, which comes to a waiting worker at once.
+  alignas(64) Call call_ = nullptr;
   const void* context_ = nullptr;
   std::size_t count_ = 0;
+  std::atomic<std::uint64_t> round_{0};  // raised once a loop
 
-  alignas(64) std::atomic<std::size_t> next_{0};     // first index nobody has taken
+  alignas(64) std::atomic<std::size_t> next_{0};     // first index nobody has taken, beside each worker's first
   alignas(64) std::atomic<std::size_t> running_{0};  // workers that have not finished this round
-  alignas(64) std::atomic<std::uint64_t> round_{0};  // raised once a loop
   std::atomic<bool> is_stopping_{false};
   std::atomic<std::size_t> sleepers_{0};
   std::mutex mutex_;  // with wake_, for sleepers only

@@ -95,11 +95,10 @@ void moe(const Compute& compute, const DecoderConfig& config, const MoeWeights& 
         {weights.down.row_range(expert * config.hidden, config.hidden), output.row_range(first, count), first});
   }
   compute.matmul(input, ups);
-  for_rows(compute, routes.size(), [&](std::size_t row) {
-    float* gate = gate_up.row(row).data();
-    compute.kernels.gelu_mul(gate, gate + width, width, gate);
+  compute.matmul(gate_up.col_range(0, width), downs, [&](std::size_t row, std::size_t first, std::size_t count) {
+    float* gate = gate_up.row(row).data() + first;
+    compute.kernels.gelu_mul(gate, gate + width, count, gate);
   });
-  compute.matmul(gate_up.col_range(0, width), downs);
 
   for_rows(compute, rows, [&](std::size_t row) {
     const std::span<float> sum = out.row(row);

@@ -43,11 +43,10 @@ void per_layer_block(const Compute& compute, const DecoderConfig& config, const 
                      MatView<const float> h, MatView<const float> ple, MatView<float> out, Scratch& scratch) {
   const MatView<float> gate = scratch.ple_gate.mat(h.rows(), config.ple_dim);
   compute.matmul(h, weights.gate, gate);
-  for_rows(compute, h.rows(), [&](std::size_t row) {
-    float* g = gate.row(row).data();
-    compute.kernels.gelu_mul(g, ple.row(row).data(), gate.cols(), g);
+  compute.matmul(gate, weights.projection, out, [&](std::size_t row, std::size_t first, std::size_t count) {
+    float* g = gate.row(row).data() + first;
+    compute.kernels.gelu_mul(g, ple.row(row).data() + first, count, g);
   });
-  compute.matmul(gate, weights.projection, out);
   rms_norm(compute, out, weights.post_norm, config.rms_eps, out);
 }
 

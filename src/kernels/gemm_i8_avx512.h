@@ -11,6 +11,7 @@ namespace carat::loops {
 template <std::uint8_t>
 struct Avx512Dot {
   static constexpr std::int32_t kCodeShift = 0;
+  static constexpr bool kTakesAnyCode = true;  // 0 .. 255, whatever the type's largest
   __m512i sum;
 
   [[gnu::always_inline]] void start(std::int32_t value) { sum = _mm512_set1_epi32(value); }

@@ -81,6 +81,7 @@ struct WeightRows {
   const std::byte* first = nullptr;  // first byte of the first row
   std::size_t row_bytes = 0;         // from row to row
   std::size_t rows = 0;              // 1 .. 16; panels are filled up with zeros
+  const std::byte* later = nullptr;  // what is read some time later, as many bytes: fetched meanwhile. May be anything.
 };
 
 // Decodes columns [first_col, first_col + cols) of some rows into panel[col * panel_stride + row], row < 16.

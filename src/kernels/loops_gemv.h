@@ -58,6 +58,7 @@ struct RowDots : GroupTerms<S, kDType> {
   std::size_t stride;
   std::int32_t starts[Terms::kGroups];
   Dot parts[Terms::kGroups][4];
+  bool is_sixteenfold[Terms::kGroups] = {};
 
   [[gnu::always_inline]] void start(std::size_t group, std::size_t, std::int32_t value) {
     starts[group] = value;
@@ -66,9 +67,15 @@ struct RowDots : GroupTerms<S, kDType> {
   [[gnu::always_inline]] void codes(std::size_t first, typename S::I32 values) {
     parts[first / Terms::kGroup][first / 4 % 4].add(values, S::load_sixteen(x + first / 16 * 16));
   }
+  // Codes of 4 bits where they stand 16 times themselves, all of a group's: its sums are divided at the end.
+  [[gnu::always_inline]] void upper_nibbles(std::size_t first, typename S::I32 values) requires(Dot::kTakesAnyCode) {
+    is_sixteenfold[first / Terms::kGroup] = true;
+    codes(first, values);
+  }
   [[gnu::always_inline]] typename S::I32 dot(std::size_t group, std::size_t) const {
     const auto& part = parts[group];
-    const auto sum = S::fold_rows(part[0].result(), part[1].result(), part[2].result(), part[3].result());
+    auto sum = S::fold_rows(part[0].result(), part[1].result(), part[2].result(), part[3].result());
+    if (is_sixteenfold[group]) sum = S::template sar<4>(sum);
     return S::add_i32(sum, S::set1_i32(static_cast<std::uint32_t>(starts[group])));
   }
 };

@@ -9,14 +9,10 @@ namespace carat::loops {
 template <typename S, DType kDType>
 inline constexpr PanelFormat kFormat = kPanelFormats.of[static_cast<std::size_t>(kDType)];
 
-// How far ahead weights are prefetched, at least: with less, panels of short rows come late.
-constexpr std::size_t kPrefetchBytes = 32768;
-
 template <typename S>
 [[gnu::always_inline]] inline BlockSource<S> block_source(const WeightRows& rows, std::size_t byte) {
-  const std::size_t panel_bytes = kPanelRows * rows.row_bytes;
-  const std::size_t ahead = (kPrefetchBytes + panel_bytes - 1) / panel_bytes * panel_bytes;
-  return {S::Rows::from(rows.first + byte, rows.row_bytes), rows.first + ahead + kPanelRows * byte};
+  const std::byte* later = rows.later == nullptr ? rows.first : rows.later;
+  return {S::Rows::from(rows.first + byte, rows.row_bytes), later + kPanelRows * byte};
 }
 
 // The bytes first .. first + count of the rows there are, and zeros for those that are missing.

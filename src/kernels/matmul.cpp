@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/row_parts.h"
 #include "kernels/pack.h"
 #include "kernels/workspace.h"
 
@@ -21,6 +22,16 @@ constexpr std::size_t kColsFewF32 = 512;
 constexpr std::size_t kPanelsAtOnce = 4;
 constexpr std::size_t kColsF32 = kMaxUnpackCols;
 constexpr std::size_t kRowBlock = 48;  // a multiple of what kernels take at a time
+
+// How far ahead weights are prefetched, at least: with less, panels of short rows come late.
+constexpr std::size_t kPrefetchBytes = 32768;
+
+// At most a panel's rows from one of some rows on.
+WeightRows rows_from(const WeightRows& rows, std::size_t first) {
+  const std::size_t skipped = first * rows.row_bytes;
+  return {rows.first + skipped, rows.row_bytes, std::min(kPanelRows, rows.rows - first),
+          rows.later == nullptr ? nullptr : rows.later + skipped};
+}
 
 }  // namespace
 
@@ -56,7 +67,7 @@ std::size_t Matmul::panel_rows(const Product& product) const {
   return kPanelRows * std::clamp<std::size_t>(product.weight.rows / kPanelRows / tasks, 1, kPanelsAtOnce);
 }
 
-void Matmul::operator()(MatView<const float> x, std::span<const Product> products) {
+void Matmul::operator()(MatView<const float> x, std::span<const Product> products, const MakeColumns& make) {
   if (x.rows() == 0) return;
   bool needs_codes = false;
   bool needs_pairs = false;
@@ -65,38 +76,49 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
     assert(product.first_row + product.out.rows() <= x.rows());
     needs_codes = needs_codes || meets_codes(product.weight);
     needs_pairs = needs_pairs || meets_pairs(product.weight);
-    if (observer_) observer_(product.weight, x.row_range(product.first_row, product.out.rows()));
     // Only the last panel of a matrix can lack rows.
     const std::size_t rows = panel_rows(product);
     if (product.weight.rows % rows != 0) {
       for (Workspace& w : workspaces_) reserve(w.last_panel, product.out.rows() * rows);
     }
   }
-  if (needs_codes) quantize(x);
+  const bool is_made_later = needs_codes && !observer_;
+  if (make && !is_made_later) for_row_parts(pool_, x.rows(), x.cols(), make);
+  if (observer_) {
+    for (const Product& product : products) {
+      observer_(product.weight, x.row_range(product.first_row, product.out.rows()));
+    }
+  }
+  if (needs_codes) quantize(x, is_made_later ? make : MakeColumns());
   if (needs_pairs) split(x);
   plan(products);
+  const std::vector<const std::byte*>& after = foresee(products);
   pool_.parallel_for(pool_.threads(), [&](std::size_t share, std::size_t worker) {
+    const IndexRange own = shares_.dealt(share);
     for (IndexRange panels = shares_.take(share); !panels.empty(); panels = shares_.take(share)) {
+      const bool is_own = own.first <= panels.first && panels.first < own.end;
       for (std::size_t i = panels.first; i < panels.end; ++i) {
-        const auto after = std::ranges::upper_bound(first_panels_, i);
-        const auto product = static_cast<std::size_t>(after - first_panels_.begin()) - 1;
-        multiply_panel(x, products[product], i - first_panels_[product], workspaces_[worker]);
+        const std::size_t product = product_of(i);
+        const std::byte* later =
+            read_later(products, i, is_own ? own.end : panels.end, after.empty() ? nullptr : after[share]);
+        multiply_panel(x, products[product], i - first_panels_[product], later, workspaces_[worker]);
       }
     }
   });
 }
 
-void Matmul::quantize(MatView<const float> x) {
+void Matmul::quantize(MatView<const float> x, const MakeColumns& make) {
   const std::size_t cols = x.cols();
   assert(cols % kActivationBlock == 0);
   reserve(x_codes_, x.rows() * cols);
   reserve(x_scales_, x.rows() * cols / kActivationBlock);
   reserve(x_sums_, x.rows() * cols / kActivationHalf);
   x_i8_ = {x_codes_.data(), x_scales_.data(), x_sums_.data(), cols};
-  pool_.parallel_for(x.rows(), [&](std::size_t row, std::size_t) {
-    kernels_.quantize_i8(x.row(row).data(), cols, x_codes_.data() + row * cols,
-                         x_scales_.data() + row * cols / kActivationBlock,
-                         x_sums_.data() + row * cols / kActivationHalf);
+  for_row_parts(pool_, x.rows(), cols, [&](std::size_t row, std::size_t first, std::size_t count) {
+    if (make) make(row, first, count);
+    const std::size_t at = row * cols + first;
+    kernels_.quantize_i8(x.row(row).data() + first, count, x_codes_.data() + at,
+                         x_scales_.data() + at / kActivationBlock, x_sums_.data() + at / kActivationHalf);
   });
 }
 
@@ -130,14 +152,44 @@ void Matmul::plan(std::span<const Product> products) {
   shares_.deal(panels);
 }
 
-void Matmul::multiply_panel(MatView<const float> x, const Product& product, std::size_t panel,
+const std::vector<const std::byte*>& Matmul::foresee(std::span<const Product> products) {
+  std::vector<const std::byte*> starts(pool_.threads(), nullptr);
+  for (std::size_t share = 0; share < starts.size(); ++share) {
+    const IndexRange panels = shares_.dealt(share);
+    if (!panels.empty()) starts[share] = panel_data(products, panels.first);
+  }
+  return followers_.follow(products.front().weight.data, std::move(starts));
+}
+
+std::size_t Matmul::product_of(std::size_t panel) const {
+  return static_cast<std::size_t>(std::ranges::upper_bound(first_panels_, panel) - first_panels_.begin()) - 1;
+}
+
+const std::byte* Matmul::panel_data(std::span<const Product> products, std::size_t panel) const {
+  const std::size_t product = product_of(panel);
+  return products[product].weight.data + (panel - first_panels_[product]) * panel_bytes(products[product]);
+}
+
+const std::byte* Matmul::read_later(std::span<const Product> products, std::size_t panel, std::size_t end,
+                                    const std::byte* after) const {
+  const std::size_t product = product_of(panel);
+  const std::size_t bytes = panel_bytes(products[product]);
+  const std::size_t later = panel + (kPrefetchBytes + bytes - 1) / bytes;
+  const bool is_last = product + 1 == products.size() || first_panels_[product + 1] >= end;
+  const std::size_t product_end = is_last ? end : first_panels_[product + 1];
+  if (later < product_end) return panel_data(products, later);
+  const std::byte* next = is_last ? after : panel_data(products, product_end);
+  return next == nullptr ? nullptr : next + (later - product_end) * bytes;
+}
+
+void Matmul::multiply_panel(MatView<const float> x, const Product& product, std::size_t panel, const std::byte* later,
                             Workspace& workspace) const {
   const WeightMatrix& weight = product.weight;
   const std::size_t tokens = product.out.rows();
   const std::size_t most_rows = panel_rows(product);
   const std::size_t first_row = panel * most_rows;
   const std::size_t rows = std::min(most_rows, weight.rows - first_row);
-  const WeightRows source{weight.row(first_row), weight.row_bytes, rows};
+  const WeightRows source{weight.row(first_row), weight.row_bytes, rows, later};
 
   // Sums grow in the output itself, or beside it where those of the kernel's last rows would run past the output's end.
   const bool is_whole = rows % (meets_pairs(weight) ? kPairRows : kPanelRows) == 0;
@@ -190,9 +242,7 @@ void Matmul::multiply_floats(MatView<const float> x, const Product& product, con
   for (std::size_t col = 0; col < weight.cols; col += step) {
     const std::size_t cols = std::min(step, weight.cols - col);
     for (std::size_t row = 0; row < source.rows; row += kPanelRows) {
-      const WeightRows rows{source.first + row * source.row_bytes, source.row_bytes,
-                            std::min(kPanelRows, source.rows - row)};
-      unpack_panel(kernels_, weight.dtype, rows, col, cols, floats(row), kPanelRows);
+      unpack_panel(kernels_, weight.dtype, rows_from(source, row), col, cols, floats(row), kPanelRows);
     }
     for (std::size_t t = 0; t < acc.rows(); t += kRowBlock) {
       for (std::size_t row = 0; row < source.rows; row += kPanelRows) {
@@ -215,10 +265,8 @@ void Matmul::multiply_pairs(const Product& product, const WeightRows& source, Wo
     const std::size_t padded = round_up(cols, kPairCols);
     for (std::size_t half = 0; half < 2; ++half) {
       const std::size_t first = half * kPanelRows;
-      const WeightRows rows{source.first + first * source.row_bytes, source.row_bytes,
-                            source.rows <= first ? 0 : std::min(kPanelRows, source.rows - first)};
-      if (rows.rows > 0) {
-        unpack_panel(kernels_, weight.dtype, rows, col, cols, floats, kPanelRows);
+      if (first < source.rows) {
+        unpack_panel(kernels_, weight.dtype, rows_from(source, first), col, cols, floats, kPanelRows);
         std::fill(floats + cols * kPanelRows, floats + padded * kPanelRows, 0.0F);
       } else {
         std::fill_n(floats, padded * kPanelRows, 0.0F);

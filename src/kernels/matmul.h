@@ -11,6 +11,7 @@
 #include "base/range_shares.h"
 #include "base/thread_pool.h"
 #include "base/view.h"
+#include "kernels/followers.h"
 #include "kernels/kernel_table.h"
 #include "kernels/weight_matrix.h"
 
@@ -35,6 +36,9 @@ struct Product {
 // Is shown every product's weights and input, [rows, weight.cols], before it is computed.
 using MatmulObserver = std::function<void(const WeightMatrix& weight, MatView<const float> x)>;
 
+// Makes columns [first, first + count) of a row of a product's input, in place, from what stands there.
+using MakeColumns = std::function<void(std::size_t row, std::size_t first, std::size_t count)>;
+
 // Works on panels of weight rows: a worker unpacks some columns of a panel into its own cache, multiplies all rows
 // of activations with them and goes on; one or a few rows of activations meet the weights in registers, as they are
 // read. Weights are read once however many rows there are, and never copied. Each output is the sum over columns in
@@ -49,11 +53,13 @@ class Matmul {
   // Whether floats meet floats by pairs here.
   bool is_by_pairs() const { return is_by_pairs_; }
 
-  // x: [rows, cols], cols equal to every weight's. Outs may not overlap each other or x.
-  void operator()(MatView<const float> x, std::span<const Product> products);
-  void operator()(MatView<const float> x, const WeightMatrix& weight, MatView<float> out) {
+  // x: [rows, cols], cols equal to every weight's. Outs may not overlap each other or x. `make`, if there is one, makes
+  // x first, each column once, by several threads: who makes columns also quantises them, while they are near.
+  void operator()(MatView<const float> x, std::span<const Product> products, const MakeColumns& make = {});
+  void operator()(MatView<const float> x, const WeightMatrix& weight, MatView<float> out,
+                  const MakeColumns& make = {}) {
     const Product product{weight, out};
-    (*this)(x, {&product, 1});
+    (*this)(x, {&product, 1}, make);
   }
 
   // For measuring what weights meet (`carat imatrix`); none by default.
@@ -75,11 +81,22 @@ class Matmul {
   bool meets_pairs(const WeightMatrix& weight) const { return is_by_pairs_ && !meets_codes(weight); }
   // Weight rows unpacked together: as many as kernels take, or a multiple of that.
   std::size_t panel_rows(const Product& product) const;
-  void quantize(MatView<const float> x);
+  void quantize(MatView<const float> x, const MakeColumns& make);
   void split(MatView<const float> x);
   ActivationsI8 codes_from(std::size_t row, std::size_t col) const;
   void plan(std::span<const Product> products);
-  void multiply_panel(MatView<const float> x, const Product& product, std::size_t panel, Workspace& workspace) const;
+  // Where the workers go on when these products are done, as far as is known.
+  const std::vector<const std::byte*>& foresee(std::span<const Product> products);
+  // The product that a panel belongs to; panels are counted through all products.
+  std::size_t product_of(std::size_t panel) const;
+  std::size_t panel_bytes(const Product& product) const { return panel_rows(product) * product.weight.row_bytes; }
+  const std::byte* panel_data(std::span<const Product> products, std::size_t panel) const;
+  // What a worker reads kPrefetchBytes after a panel: of the panels up to `end`, which it takes in order, or of what
+  // comes `after`.
+  const std::byte* read_later(std::span<const Product> products, std::size_t panel, std::size_t end,
+                              const std::byte* after) const;
+  void multiply_panel(MatView<const float> x, const Product& product, std::size_t panel, const std::byte* later,
+                      Workspace& workspace) const;
 
   void multiply_codes(const Product& product, const WeightRows& source, Workspace& workspace, MatView<float> acc) const;
   void multiply_floats(MatView<const float> x, const Product& product, const WeightRows& source, Workspace& workspace,
@@ -93,6 +110,7 @@ class Matmul {
   std::vector<Workspace> workspaces_;      // one a worker
   std::vector<std::size_t> first_panels_;  // of each product, among the panels of all
   RangeShares shares_;                     // of the panels of all products
+  Followers followers_;                    // of groups of products
   MatmulObserver observer_;
 
   // The input at hand as codes; grown on demand.

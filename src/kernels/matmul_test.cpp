@@ -172,6 +172,57 @@ TEST(Matmul, ProductsOfAGroupTakeTheirOwnRows) {
   expect_product(b, x_view.row_range(4, 6), MatView<float>(out_b.data(), 6, 16), false);
 }
 
+TEST(Matmul, AnInputMadeOnTheWayGivesWhatOneMadeBeforeDoes) {
+  std::mt19937 random(8);
+  constexpr std::size_t kRows = 40;
+  constexpr std::size_t kCols = 6400;  // several threads' parts of a row, of different lengths
+  for (const DType dtype : {DType::kQ4_K, DType::kF32}) {
+    const TestWeight weight(dtype, kRows, kCols, random);
+    for (const std::size_t tokens : {1U, 2U, 5U}) {
+      for (const std::size_t threads : {1U, 2U, 3U}) {
+        for (const bool is_observed : {false, true}) {
+          SCOPED_TRACE(str(dtype_info(dtype).name, ", tokens ", tokens, ", threads ", threads));
+          const std::vector<float> raw = random_floats(tokens * kCols, random);
+          std::vector<float> made = raw;
+          for (float& value : made) value = 2 * value + 1;
+          ThreadPool pool(threads);
+          Matmul matmul(select_kernels(), pool, ActivationType::kI8);
+          std::vector<float> expected(tokens * kRows);
+          matmul({made.data(), tokens, kCols}, weight.view, {expected.data(), tokens, kRows});
+
+          if (is_observed) {
+            matmul.set_observer([&](const WeightMatrix&, MatView<const float> x) {
+              EXPECT_TRUE(std::ranges::equal(x.row(0), std::span(made).first(kCols)));
+            });
+          }
+          std::vector<float> x = raw;
+          std::vector<float> actual(tokens * kRows);
+          matmul({x.data(), tokens, kCols}, weight.view, {actual.data(), tokens, kRows},
+                 [&](std::size_t row, std::size_t first, std::size_t count) {
+                   for (float& value : std::span(x).subspan(row * kCols + first, count)) value = 2 * value + 1;
+                 });
+          EXPECT_EQ(x, made);
+          EXPECT_EQ(actual, expected);
+        }
+      }
+    }
+  }
+}
+
+TEST(Followers, ToldIsWhereWorkersBeganLastTime) {
+  const std::byte memory[3] = {};
+  const std::vector<const std::byte*> first = {&memory[0]};
+  const std::vector<const std::byte*> second = {&memory[1]};
+  Followers followers;
+  EXPECT_TRUE(followers.follow(&memory[0], first).empty());
+  EXPECT_TRUE(followers.follow(&memory[1], second).empty());
+  EXPECT_EQ(followers.follow(&memory[0], first), second);
+  const std::vector<const std::byte*> third = {&memory[2]};
+  EXPECT_TRUE(followers.follow(&memory[2], third).empty());  // another follows this time
+  EXPECT_EQ(followers.follow(&memory[0], first), third);
+  EXPECT_EQ(followers.follow(&memory[0], first), first);  // itself
+}
+
 // By pairs, each term is off by up to 2^-16 of itself, besides what float sums are off by.
 TEST(Matmul, ByPairsEqualsThePlainSumWhateverTheBatchAndThreads) {
   std::mt19937 random(7);

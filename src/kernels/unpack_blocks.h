@@ -18,14 +18,13 @@
 
 namespace carat::loops {
 
-// A block of each of 16 rows. Its loads also prefetch as much of a later panel, which lies behind this one in memory:
-// so memory is read in one ascending stream, well ahead, in whatever order the fields of a block are loaded; the rows
-// themselves are often too short for the processor to foresee them. Beyond the end of the matrix a prefetch does
-// nothing.
+// A block of each of 16 rows. Its loads also prefetch as much of what is read later (WeightRows): so memory is read in
+// one ascending stream, well ahead, in whatever order the fields of a block are loaded; the rows themselves are often
+// too short for the processor to foresee them.
 template <typename S>
 struct BlockSource {
   typename S::Rows rows;
-  const std::byte* later;  // where that panel has what is at this block's first column here
+  const std::byte* later;  // what is fetched while this block is read
   const std::byte* ahead = later;
 
   void advance(std::size_t bytes) {
@@ -159,6 +158,23 @@ template <typename S, typename To>
                                                  std::size_t first_low, std::size_t first_high) {
   const auto as_they_are = [](typename S::I32 nibbles, auto) { return nibbles; };
   split_nibbles<S>(from, offset, to, first_low, first_high, as_they_are, as_they_are);
+}
+
+// The same where lower and upper nibbles belong to different groups: a target that divides a group's dots by 16 takes
+// upper nibbles where they lie in their bytes.
+template <typename S, typename To>
+[[gnu::always_inline]] inline void split_nibbles_of_groups(BlockSource<S>& from, std::size_t offset, To& to,
+                                                           std::size_t first_low, std::size_t first_high) {
+  if constexpr (requires { to.upper_nibbles(first_high, typename S::I32()); }) {
+    const auto bytes = load_codes<S>(from, offset, to);
+    unroll<4>([&](auto quad) {
+      constexpr std::size_t kQuad = decltype(quad)::kValue;
+      to.codes(first_low + 4 * kQuad, S::bit_and(bytes.at[kQuad], S::set1_i32(0x0f0f0f0fU)));
+      to.upper_nibbles(first_high + 4 * kQuad, S::bit_and(bytes.at[kQuad], S::set1_i32(0xf0f0f0f0U)));
+    });
+  } else {
+    split_nibbles<S>(from, offset, to, first_low, first_high);
+  }
 }
 
 // The nibbles are numbers of bytes in a table.
@@ -361,7 +377,7 @@ struct Block<S, DType::kQ4_K> {
     unroll<8>([&](auto run) {
       constexpr std::size_t kRun = decltype(run)::kValue;
       constexpr std::size_t kFirst = kRun / 2 * 64 + kRun % 2 * 16;
-      split_nibbles<S>(from, 16 + 16 * kRun, to, kFirst, kFirst + 32);
+      split_nibbles_of_groups<S>(from, 16 + 16 * kRun, to, kFirst, kFirst + 32);
     });
   }
 };

@@ -8,11 +8,10 @@ void gated_mlp(const Compute& compute, const GatedMlpWeights& weights, MatView<c
                MatView<float> up, MatView<float> out) {
   const std::array products{Product{weights.gate, gate}, Product{weights.up, up}};
   compute.matmul(x, products);
-  for_rows(compute, x.rows(), [&](std::size_t row) {
-    float* g = gate.row(row).data();
-    compute.kernels.gelu_mul(g, up.row(row).data(), gate.cols(), g);
+  compute.matmul(gate, weights.down, out, [&](std::size_t row, std::size_t first, std::size_t count) {
+    float* g = gate.row(row).data() + first;
+    compute.kernels.gelu_mul(g, up.row(row).data() + first, count, g);
   });
-  compute.matmul(gate, weights.down, out);
 }
 
 }  // namespace carat

@@ -100,8 +100,8 @@ class ServerTest : public ::testing::Test {
       exchange->write("sixteen bytes...");
       exchange->end_stream();
     } else if (path == "/endless" || path == "/wait") {
+      const std::scoped_lock lock(mutex_);  // first: who has heard "begin" and locks finds the exchange held
       if (path == "/endless") exchange->begin_stream({200, "text/event-stream", {}, "begin"});
-      const std::scoped_lock lock(mutex_);
       exchange->on_gone([this] { is_gone_ = true; });
       held_.push_back(exchange);
     } else if (path == "/quick") {

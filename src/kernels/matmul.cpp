@@ -89,7 +89,10 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
       observer_(product.weight, x.row_range(product.first_row, product.out.rows()));
     }
   }
-  if (needs_codes) quantize(x, is_made_later ? make : MakeColumns());
+  if (needs_codes) {
+    const MakeColumns nothing;
+    quantize(x, is_made_later ? make : nothing);
+  }
   if (needs_pairs) split(x);
   plan(products);
   const std::vector<const std::byte*>& after = foresee(products);

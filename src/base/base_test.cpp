@@ -139,6 +139,20 @@ TEST(RangeShares, AShareIsWorkedThroughInOrder) {
   EXPECT_EQ(shares.take(1).end, 50U);  // from the back of the other share
 }
 
+TEST(RangeShares, SharesEndWhereTheyAreToldTo) {
+  RangeShares shares(3);
+  const std::array<std::size_t, 3> ends{4, 4, 10};
+  shares.deal(ends);
+  EXPECT_EQ(shares.dealt(0).end, 4U);
+  EXPECT_TRUE(shares.dealt(1).empty());
+  EXPECT_EQ(shares.dealt(2).first, 4U);
+  std::vector<int> taken(10);
+  for (IndexRange range = shares.take(1); !range.empty(); range = shares.take(1)) {
+    for (std::size_t i = range.first; i < range.end; ++i) ++taken[i];
+  }
+  EXPECT_EQ(taken, std::vector<int>(10, 1));
+}
+
 TEST(ThreadPool, WakesSleepingWorkers) {
   ThreadPool pool(3);
   for (int round = 0; round < 5; ++round) {

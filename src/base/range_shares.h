@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace carat {
@@ -23,19 +24,20 @@ class RangeShares {
  public:
   explicit RangeShares(std::size_t workers) : shares_(workers) {}
 
-  // Deals out [0, n), n < 2^32. Nobody may take meanwhile.
+  // Deals out [0, n), n < 2^32, in equal shares. Nobody may take meanwhile.
   void deal(std::size_t n) {
-    dealt_ = n;
     for (std::size_t i = 0; i < shares_.size(); ++i) {
-      const IndexRange share = dealt(i);
-      shares_[i].rest.store(pack(share.first, share.end), std::memory_order_relaxed);
+      set(i, {n * i / shares_.size(), n * (i + 1) / shares_.size()});
     }
   }
 
-  // The share as it was dealt, whatever was taken of it since.
-  IndexRange dealt(std::size_t share) const {
-    return {dealt_ * share / shares_.size(), dealt_ * (share + 1) / shares_.size()};
+  // The same in shares that end where they are told to, in ascending order.
+  void deal(std::span<const std::size_t> ends) {
+    for (std::size_t i = 0; i < shares_.size(); ++i) set(i, {i == 0 ? 0 : ends[i - 1], ends[i]});
   }
+
+  // The share as it was dealt, whatever was taken of it since.
+  IndexRange dealt(std::size_t share) const { return shares_[share].dealt; }
 
   // Indices that nobody else gets: of this share while it has any, then of others. Empty: none are left anywhere.
   IndexRange take(std::size_t share) {
@@ -51,7 +53,13 @@ class RangeShares {
  private:
   struct alignas(64) Share {
     std::atomic<std::uint64_t> rest{0};  // first index in the upper half, end in the lower one
+    IndexRange dealt;
   };
+
+  void set(std::size_t share, const IndexRange& range) {
+    shares_[share].dealt = range;
+    shares_[share].rest.store(pack(range.first, range.end), std::memory_order_relaxed);
+  }
 
   static std::uint64_t pack(std::size_t first, std::size_t end) { return std::uint64_t{first} << 32U | end; }
 
@@ -71,7 +79,6 @@ class RangeShares {
   }
 
   std::vector<Share> shares_;
-  std::size_t dealt_ = 0;
 };
 
 }  // namespace carat

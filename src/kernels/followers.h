@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 namespace carat {
@@ -16,8 +16,8 @@ class Followers {
   // Notes that products whose first weight is `group`, and with which worker i begins at starts[i], follow those noted
   // last. Returns where the workers began with what followed `group` itself; empty where that is not known yet. Valid
   // until the next call.
-  const std::vector<const std::byte*>& follow(const std::byte* group, std::vector<const std::byte*> starts) {
-    if (last_ != nullptr) *last_ = std::move(starts);
+  const std::vector<const std::byte*>& follow(const std::byte* group, std::span<const std::byte* const> starts) {
+    if (last_ != nullptr) last_->assign(starts.begin(), starts.end());
     last_ = &next_[group];
     return *last_;
   }

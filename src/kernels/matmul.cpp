@@ -59,27 +59,39 @@ bool Matmul::meets_codes(const WeightMatrix& weight) const {
          kernels_.unpack_i8[static_cast<std::size_t>(weight.dtype)] != nullptr;
 }
 
-std::size_t Matmul::panel_rows(const Product& product) const {
-  if (meets_codes(product.weight)) return kPanelRows;
-  if (meets_pairs(product.weight)) return kPairRows;
-  if (product.out.rows() < kRowBlock) return kPanelRows;
-  const std::size_t tasks = 4 * pool_.threads();  // several a worker, so that none waits long for the last
-  return kPanelRows * std::clamp<std::size_t>(product.weight.rows / kPanelRows / tasks, 1, kPanelsAtOnce);
+Matmul::Panels Matmul::panels_of(const Product& product) const {
+  const WeightMatrix& weight = product.weight;
+  Panels panels;
+  panels.rows = kPanelRows;
+  if (meets_codes(weight)) {
+    panels.meets = Meets::kCodes;
+  } else if (is_by_pairs_) {
+    panels.meets = Meets::kPairs;
+    panels.rows = kPairRows;
+  } else if (product.out.rows() >= kRowBlock) {
+    const std::size_t tasks = 4 * pool_.threads();  // several a worker, so that none waits long for the last
+    panels.rows = kPanelRows * std::clamp<std::size_t>(weight.rows / kPanelRows / tasks, 1, kPanelsAtOnce);
+  }
+  panels.bytes = panels.rows * weight.row_bytes;
+  panels.count = product.out.rows() == 0 ? 0 : (weight.rows + panels.rows - 1) / panels.rows;
+  panels.ahead = (kPrefetchBytes + panels.bytes - 1) / panels.bytes;
+  return panels;
 }
 
 void Matmul::operator()(MatView<const float> x, std::span<const Product> products, const MakeColumns& make) {
   if (x.rows() == 0) return;
+  plan(products);
   bool needs_codes = false;
   bool needs_pairs = false;
-  for (const Product& product : products) {
+  for (std::size_t i = 0; i < products.size(); ++i) {
+    const Product& product = products[i];
     assert(product.weight.cols == x.cols() && product.out.cols() == product.weight.rows);
     assert(product.first_row + product.out.rows() <= x.rows());
-    needs_codes = needs_codes || meets_codes(product.weight);
-    needs_pairs = needs_pairs || meets_pairs(product.weight);
+    needs_codes = needs_codes || panels_[i].meets == Meets::kCodes;
+    needs_pairs = needs_pairs || panels_[i].meets == Meets::kPairs;
     // Only the last panel of a matrix can lack rows.
-    const std::size_t rows = panel_rows(product);
-    if (product.weight.rows % rows != 0) {
-      for (Workspace& w : workspaces_) reserve(w.last_panel, product.out.rows() * rows);
+    if (product.weight.rows % panels_[i].rows != 0) {
+      for (Workspace& w : workspaces_) reserve(w.last_panel, product.out.rows() * panels_[i].rows);
     }
   }
   const bool is_made_later = needs_codes && !observer_;
@@ -94,18 +106,13 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
     quantize(x, is_made_later ? make : nothing);
   }
   if (needs_pairs) split(x);
-  plan(products);
   const std::vector<const std::byte*>& after = foresee(products);
   pool_.parallel_for(pool_.threads(), [&](std::size_t share, std::size_t worker) {
     const IndexRange own = shares_.dealt(share);
     for (IndexRange panels = shares_.take(share); !panels.empty(); panels = shares_.take(share)) {
       const bool is_own = own.first <= panels.first && panels.first < own.end;
-      for (std::size_t i = panels.first; i < panels.end; ++i) {
-        const std::size_t product = product_of(i);
-        const std::byte* later =
-            read_later(products, i, is_own ? own.end : panels.end, after.empty() ? nullptr : after[share]);
-        multiply_panel(x, products[product], i - first_panels_[product], later, workspaces_[worker]);
-      }
+      multiply_panels(x, products, panels, is_own ? own.end : panels.end, after.empty() ? nullptr : after[share],
+                      workspaces_[worker]);
     }
   });
 }
@@ -145,67 +152,82 @@ void Matmul::split(MatView<const float> x) {
 }
 
 void Matmul::plan(std::span<const Product> products) {
-  std::size_t panels = 0;
-  first_panels_.clear();
-  for (const Product& product : products) {
-    first_panels_.push_back(panels);
-    const std::size_t rows = panel_rows(product);
-    if (product.out.rows() != 0) panels += (product.weight.rows + rows - 1) / rows;
+  panels_.clear();
+  for (const Product& product : products) panels_.push_back(panels_of(product));
+  stretches_.clear();
+  share_ends_.clear();
+  std::size_t first = 0;
+  for (std::size_t share = 0; share < pool_.threads(); ++share) {
+    for (std::size_t i = 0; i < products.size(); ++i) {
+      const std::size_t begin = panels_[i].count * share / pool_.threads();
+      const std::size_t end = panels_[i].count * (share + 1) / pool_.threads();
+      if (begin == end) continue;
+      stretches_.push_back({i, begin, products[i].weight.data + begin * panels_[i].bytes, first, first + end - begin});
+      first += end - begin;
+    }
+    share_ends_.push_back(first);
   }
-  shares_.deal(panels);
+  shares_.deal(share_ends_);
 }
 
 const std::vector<const std::byte*>& Matmul::foresee(std::span<const Product> products) {
-  std::vector<const std::byte*> starts(pool_.threads(), nullptr);
-  for (std::size_t share = 0; share < starts.size(); ++share) {
+  starts_.clear();
+  for (std::size_t share = 0; share < pool_.threads(); ++share) {
     const IndexRange panels = shares_.dealt(share);
-    if (!panels.empty()) starts[share] = panel_data(products, panels.first);
+    starts_.push_back(panels.empty() ? nullptr : stretch_of(panels.first)->data);
   }
-  return followers_.follow(products.front().weight.data, std::move(starts));
+  return followers_.follow(products.front().weight.data, starts_);
 }
 
-std::size_t Matmul::product_of(std::size_t panel) const {
-  return static_cast<std::size_t>(std::ranges::upper_bound(first_panels_, panel) - first_panels_.begin()) - 1;
+std::vector<Matmul::Stretch>::const_iterator Matmul::stretch_of(std::size_t panel) const {
+  return std::ranges::upper_bound(stretches_, panel, {}, &Stretch::first) - 1;
 }
 
-const std::byte* Matmul::panel_data(std::span<const Product> products, std::size_t panel) const {
-  const std::size_t product = product_of(panel);
-  return products[product].weight.data + (panel - first_panels_[product]) * panel_bytes(products[product]);
+void Matmul::multiply_panels(MatView<const float> x, std::span<const Product> products, IndexRange panels,
+                             std::size_t end, const std::byte* after, Workspace& workspace) const {
+  auto stretch = stretch_of(panels.first);
+  for (std::size_t i = panels.first; i < panels.end; ++stretch) {
+    const Panels& layout = panels_[stretch->product];
+    const std::size_t stretch_end = std::min(stretch->end, end);
+    const std::byte* next = stretch->end < end ? stretch[1].data : after;
+    for (; i < std::min(stretch->end, panels.end); ++i) {
+      const std::size_t later = i + layout.ahead;
+      const std::byte* fetched = nullptr;
+      if (later < stretch_end) {
+        fetched = stretch->data + (later - stretch->first) * layout.bytes;
+      } else if (next != nullptr) {
+        fetched = next + (later - stretch_end) * layout.bytes;
+      }
+      const std::size_t panel = stretch->first_panel + (i - stretch->first);
+      multiply_panel(x, products[stretch->product], layout, panel, fetched, workspace);
+    }
+  }
 }
 
-const std::byte* Matmul::read_later(std::span<const Product> products, std::size_t panel, std::size_t end,
-                                    const std::byte* after) const {
-  const std::size_t product = product_of(panel);
-  const std::size_t bytes = panel_bytes(products[product]);
-  const std::size_t later = panel + (kPrefetchBytes + bytes - 1) / bytes;
-  const bool is_last = product + 1 == products.size() || first_panels_[product + 1] >= end;
-  const std::size_t product_end = is_last ? end : first_panels_[product + 1];
-  if (later < product_end) return panel_data(products, later);
-  const std::byte* next = is_last ? after : panel_data(products, product_end);
-  return next == nullptr ? nullptr : next + (later - product_end) * bytes;
-}
-
-void Matmul::multiply_panel(MatView<const float> x, const Product& product, std::size_t panel, const std::byte* later,
-                            Workspace& workspace) const {
+void Matmul::multiply_panel(MatView<const float> x, const Product& product, const Panels& panels, std::size_t panel,
+                            const std::byte* later, Workspace& workspace) const {
   const WeightMatrix& weight = product.weight;
   const std::size_t tokens = product.out.rows();
-  const std::size_t most_rows = panel_rows(product);
-  const std::size_t first_row = panel * most_rows;
-  const std::size_t rows = std::min(most_rows, weight.rows - first_row);
+  const std::size_t first_row = panel * panels.rows;
+  const std::size_t rows = std::min(panels.rows, weight.rows - first_row);
   const WeightRows source{weight.row(first_row), weight.row_bytes, rows, later};
 
   // Sums grow in the output itself, or beside it where those of the kernel's last rows would run past the output's end.
-  const bool is_whole = rows % (meets_pairs(weight) ? kPairRows : kPanelRows) == 0;
+  const bool is_whole = rows % (panels.meets == Meets::kPairs ? kPairRows : kPanelRows) == 0;
   const MatView<float> acc = is_whole ? product.out.col_range(first_row, rows)
-                                      : MatView<float>(workspace.last_panel.data(), tokens, most_rows);
+                                      : MatView<float>(workspace.last_panel.data(), tokens, panels.rows);
   for (std::size_t t = 0; t < tokens; ++t) std::ranges::fill(acc.row(t), 0.0F);
 
-  if (meets_codes(weight)) {
-    multiply_codes(product, source, workspace, acc);
-  } else if (meets_pairs(weight)) {
-    multiply_pairs(product, source, workspace, acc);
-  } else {
-    multiply_floats(x, product, source, workspace, acc);
+  switch (panels.meets) {
+    case Meets::kCodes:
+      multiply_codes(product, source, workspace, acc);
+      break;
+    case Meets::kPairs:
+      multiply_pairs(product, source, workspace, acc);
+      break;
+    case Meets::kFloats:
+      multiply_floats(x, product, source, workspace, acc);
+      break;
   }
   if (!is_whole) {
     for (std::size_t t = 0; t < tokens; ++t) {

@@ -77,26 +77,41 @@ class Matmul {
     AlignedBuffer<std::uint16_t> low;   // the same
   };
 
+  // How a product is worked on.
+  enum class Meets { kCodes, kPairs, kFloats };
+  struct Panels {
+    Meets meets = Meets::kFloats;
+    std::size_t rows = 0;   // weight rows unpacked together: as many as kernels take, or a multiple of that
+    std::size_t bytes = 0;  // of a panel
+    std::size_t count = 0;
+    std::size_t ahead = 0;  // how many panels ahead weights are prefetched
+  };
+  // Consecutive panels of a product, all in one worker's share.
+  struct Stretch {
+    std::size_t product = 0;
+    std::size_t first_panel = 0;      // of the product
+    const std::byte* data = nullptr;  // of that panel
+    std::size_t first = 0;            // the same panel, counted through all stretches
+    std::size_t end = 0;              // the next stretch's first
+  };
+
   bool meets_codes(const WeightMatrix& weight) const;
-  bool meets_pairs(const WeightMatrix& weight) const { return is_by_pairs_ && !meets_codes(weight); }
-  // Weight rows unpacked together: as many as kernels take, or a multiple of that.
-  std::size_t panel_rows(const Product& product) const;
+  Panels panels_of(const Product& product) const;
   void quantize(MatView<const float> x, const MakeColumns& make);
   void split(MatView<const float> x);
   ActivationsI8 codes_from(std::size_t row, std::size_t col) const;
+  // Each worker gets a part of every product, so that it has made what it needs when outputs of several are combined
+  // element by element.
   void plan(std::span<const Product> products);
   // Where the workers go on when these products are done, as far as is known.
   const std::vector<const std::byte*>& foresee(std::span<const Product> products);
-  // The product that a panel belongs to; panels are counted through all products.
-  std::size_t product_of(std::size_t panel) const;
-  std::size_t panel_bytes(const Product& product) const { return panel_rows(product) * product.weight.row_bytes; }
-  const std::byte* panel_data(std::span<const Product> products, std::size_t panel) const;
-  // What a worker reads kPrefetchBytes after a panel: of the panels up to `end`, which it takes in order, or of what
-  // comes `after`.
-  const std::byte* read_later(std::span<const Product> products, std::size_t panel, std::size_t end,
-                              const std::byte* after) const;
-  void multiply_panel(MatView<const float> x, const Product& product, std::size_t panel, const std::byte* later,
-                      Workspace& workspace) const;
+  std::vector<Stretch>::const_iterator stretch_of(std::size_t panel) const;
+  // Works on some panels, one after the other. What is read next is fetched meanwhile: of the panels up to `end`, which
+  // the worker takes in order, or of what comes `after`.
+  void multiply_panels(MatView<const float> x, std::span<const Product> products, IndexRange panels, std::size_t end,
+                       const std::byte* after, Workspace& workspace) const;
+  void multiply_panel(MatView<const float> x, const Product& product, const Panels& panels, std::size_t panel,
+                      const std::byte* later, Workspace& workspace) const;
 
   void multiply_codes(const Product& product, const WeightRows& source, Workspace& workspace, MatView<float> acc) const;
   void multiply_floats(MatView<const float> x, const Product& product, const WeightRows& source, Workspace& workspace,
@@ -107,10 +122,15 @@ class Matmul {
   ThreadPool& pool_;
   ActivationType activations_;
   bool is_by_pairs_;
-  std::vector<Workspace> workspaces_;      // one a worker
-  std::vector<std::size_t> first_panels_;  // of each product, among the panels of all
-  RangeShares shares_;                     // of the panels of all products
-  Followers followers_;                    // of groups of products
+  std::vector<Workspace> workspaces_;  // one a worker
+  Followers followers_;                // of groups of products
+
+  // The products at hand.
+  std::vector<Panels> panels_;  // of each product
+  std::vector<Stretch> stretches_;
+  std::vector<std::size_t> share_ends_;
+  std::vector<const std::byte*> starts_;  // of the shares
+  RangeShares shares_;                    // of the panels of all stretches
   MatmulObserver observer_;
 
   // The input at hand as codes; grown on demand.

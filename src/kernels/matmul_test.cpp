@@ -172,6 +172,35 @@ TEST(Matmul, ProductsOfAGroupTakeTheirOwnRows) {
   expect_product(b, x_view.row_range(4, 6), MatView<float>(out_b.data(), 6, 16), false);
 }
 
+TEST(Matmul, EveryPanelOfAGroupIsComputedHoweverManyWorkersShareIt) {
+  std::mt19937 random(11);
+  constexpr std::size_t kCols = 256;
+  const TestWeight weights[] = {{DType::kQ4_K, 200, kCols, random},
+                                {DType::kBF16, 16, kCols, random},  // one panel, for one worker
+                                {DType::kQ6_K, 337, kCols, random},
+                                {DType::kQ4_0, 80, kCols, random}};
+  const std::vector<float> x = random_floats(kCols, random);
+  const MatView<const float> x_view(x.data(), 1, kCols);
+  for (const std::size_t threads : {1U, 2U, 3U, 7U}) {
+    ThreadPool pool(threads);
+    Matmul matmul(select_kernels(), pool, ActivationType::kI8);
+    std::vector<std::vector<float>> outs;
+    std::vector<Product> products;
+    for (const TestWeight& weight : weights) {
+      std::vector<float>& out = outs.emplace_back(weight.view.rows, -7.0F);
+      products.push_back({weight.view, {out.data(), 1, out.size()}});
+    }
+    for (int round = 0; round < 3; ++round) {  // the later ones know what follows
+      matmul(x_view, products);
+      for (std::size_t i = 0; i < outs.size(); ++i) {
+        expect_product(weights[i], x_view, MatView<const float>(outs[i].data(), 1, outs[i].size()),
+                       weights[i].view.dtype != DType::kBF16);
+        std::ranges::fill(outs[i], -7.0F);
+      }
+    }
+  }
+}
+
 TEST(Matmul, AnInputMadeOnTheWayGivesWhatOneMadeBeforeDoes) {
   std::mt19937 random(8);
   constexpr std::size_t kRows = 40;

@@ -211,12 +211,12 @@ struct Avx512 {
   [[gnu::always_inline]] static __m128i load_row(const Rows& rows, std::size_t row, std::size_t offset) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows.at(row) + offset));
   }
-  // Rows row, row + 4, row + 8, row + 12.
+  // Rows row, row + 4, row + 8, row + 12. By halves: where the units are half as wide as a register (Zen 4), to move into
+  // half of one takes half as long (one token and Q4_K, weights in the cache: 28.2 to 31.9 GB/s).
   [[gnu::always_inline]] static __m512i load_row_quads(const Rows& rows, std::size_t row, std::size_t offset) {
-    __m512i v = _mm512_castsi128_si512(load_row(rows, row, offset));
-    v = _mm512_inserti32x4(v, load_row(rows, row + 4, offset), 1);
-    v = _mm512_inserti32x4(v, load_row(rows, row + 8, offset), 2);
-    return _mm512_inserti32x4(v, load_row(rows, row + 12, offset), 3);
+    const __m256i low = _mm256_set_m128i(load_row(rows, row + 4, offset), load_row(rows, row, offset));
+    const __m256i high = _mm256_set_m128i(load_row(rows, row + 12, offset), load_row(rows, row + 8, offset));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
   }
   [[gnu::always_inline]] static int half_at(const Rows& rows, std::size_t row, std::size_t offset) {
     std::uint16_t value;

@@ -195,20 +195,25 @@ TEST_P(PanelKernel, GemvI8) {
       for (const std::size_t blocks : {1U, 2U, 5U, 17U}) {
         const std::size_t cols = blocks * step;
         const std::size_t offset = blocks % 3;
-        const RandomRows source(values, dtype, kPanelRows, cols, offset);
+        const std::size_t rows = (1 + blocks % 3) * kPanelRows;
+        const RandomRows source(values, dtype, rows, cols, offset);
         std::vector<std::uint8_t> codes(cols * kPanelRows);
         std::vector<float> scales(cols / format.group * kPanelRows);
         std::vector<float> minimums(scales.size());
         const PanelI8 panel{codes.data(), scales.data(), minimums.data()};
-        reference_kernels.unpack_i8[type](source.rows, 0, cols, panel);
         for (std::size_t tokens = 1; tokens <= most; ++tokens) {
           const RandomActivations random(values, tokens, cols, kind);
           const ActivationsI8 x{random.codes.data(), random.scales.data(), random.sums.data(), cols};
-          const std::size_t stride = kPanelRows + offset;
+          const std::size_t stride = rows + offset;
           const std::vector<float> before = values.normal(tokens * stride);
           Guarded<float> expected(before, 0);
           Guarded<float> actual(before, offset);
-          reference_kernels.panel_gemm_i8(format, panel, cols, x, tokens, expected.data(), stride);
+          for (std::size_t row = 0; row < rows; row += kPanelRows) {
+            const WeightRows of_panel{source.rows.first + row * source.rows.row_bytes, source.rows.row_bytes,
+                                      kPanelRows};
+            reference_kernels.unpack_i8[type](of_panel, 0, cols, panel);
+            reference_kernels.panel_gemm_i8(format, panel, cols, x, tokens, expected.data() + row, stride);
+          }
           table().gemv_i8[type](source.rows, cols, x, tokens, actual.data(), stride);
           expect_same(actual, expected);
         }

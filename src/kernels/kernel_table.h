@@ -76,11 +76,11 @@ struct ActivationPairs {
   std::size_t stride = 0;
 };
 
-// Sixteen or fewer rows of a weight matrix, as they stand in the file.
+// Rows of a weight matrix, as they stand in the file: sixteen or fewer, where nothing else is said.
 struct WeightRows {
   const std::byte* first = nullptr;  // first byte of the first row
   std::size_t row_bytes = 0;         // from row to row
-  std::size_t rows = 0;              // 1 .. 16; panels are filled up with zeros
+  std::size_t rows = 0;              // panels of fewer than 16 are filled up with zeros
   const std::byte* later = nullptr;  // what is read some time later, as many bytes: fetched meanwhile. May be anything.
 };
 
@@ -91,11 +91,11 @@ using UnpackF32 = void (*)(const WeightRows& rows, std::size_t first_col, std::s
 // The same into codes, scales and minimums. Rows that are missing get scale 0, minimum 0 and code 0.
 using UnpackI8 = void (*)(const WeightRows& rows, std::size_t first_col, std::size_t cols, const PanelI8& panel);
 
-// acc[t][r] += the product of token t with row r, for one or a few tokens and 16 whole rows of `cols` columns: the same
-// sums, in the same order, as unpacking and a panel product give.
+// acc[t][r] += the product of token t with row r, for one or a few tokens and whole rows of `cols` columns, a multiple
+// of 16 of them: the same sums, in the same order, as unpacking and a panel product give.
 using GemvI8 = void (*)(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, std::size_t tokens,
                         float* acc, std::size_t acc_stride);
-// The same for one token.
+// The same for one token and 16 rows.
 using GemvF32 = void (*)(const WeightRows& rows, std::size_t cols, const float* x, float* acc);
 
 // Keys, or values, of consecutive positions as they stand in the key/value cache.

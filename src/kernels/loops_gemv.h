@@ -150,19 +150,29 @@ template <typename S, DType kDType>
 inline constexpr std::size_t kMostGemvTokens = kRegisterTokens<S, kDType>*(kHasSeveralGroups<S, kDType> ? S::kGemvPasses
                                                                                                         : 1);
 
+// Sixteen rows from row `first` on.
+template <typename S>
+[[gnu::always_inline]] inline WeightRows panel_from(const WeightRows& rows, std::size_t first) {
+  const std::size_t skipped = first * rows.row_bytes;
+  return {rows.first + skipped, rows.row_bytes, kPanelRows, rows.later == nullptr ? nullptr : rows.later + skipped};
+}
+
 template <typename S, typename Dot, DType kDType>
 void gemv_i8(const WeightRows& rows, std::size_t cols, const ActivationsI8& x, std::size_t tokens, float* acc,
              std::size_t acc_stride) {
   constexpr std::size_t kStep = kRegisterTokens<S, kDType>;
-  for (std::size_t first = 0; first < tokens; first += kStep) {
-    const std::size_t count = tokens - first < kStep ? tokens - first : kStep;
-    unroll<kStep>([&](auto index) {
-      constexpr std::size_t kTokens = decltype(index)::kValue + 1;
-      if (count == kTokens) {
-        gemv_i8_tokens<S, Dot, kDType, kTokens>(rows, cols, from_token<S>(x, first), acc + first * acc_stride,
-                                                acc_stride);
-      }
-    });
+  for (std::size_t row = 0; row < rows.rows; row += kPanelRows) {
+    const WeightRows panel = panel_from<S>(rows, row);
+    for (std::size_t first = 0; first < tokens; first += kStep) {
+      const std::size_t count = tokens - first < kStep ? tokens - first : kStep;
+      unroll<kStep>([&](auto index) {
+        constexpr std::size_t kTokens = decltype(index)::kValue + 1;
+        if (count == kTokens) {
+          gemv_i8_tokens<S, Dot, kDType, kTokens>(panel, cols, from_token<S>(x, first), acc + first * acc_stride + row,
+                                                  acc_stride);
+        }
+      });
+    }
   }
 }
 

@@ -65,6 +65,8 @@ Matmul::Panels Matmul::panels_of(const Product& product) const {
   panels.rows = kPanelRows;
   if (meets_codes(weight)) {
     panels.meets = Meets::kCodes;
+    const std::size_t most = kernels_.gemv_tokens[static_cast<std::size_t>(weight.dtype)];
+    if (product.out.rows() <= most) panels.whole_in_registers = weight.rows / kPanelRows;
   } else if (is_by_pairs_) {
     panels.meets = Meets::kPairs;
     panels.rows = kPairRows;
@@ -187,40 +189,55 @@ void Matmul::multiply_panels(MatView<const float> x, std::span<const Product> pr
                              std::size_t end, const std::byte* after, Workspace& workspace) const {
   auto stretch = stretch_of(panels.first);
   for (std::size_t i = panels.first; i < panels.end; ++stretch) {
+    const Product& product = products[stretch->product];
     const Panels& layout = panels_[stretch->product];
+    const std::size_t run_end = std::min(stretch->end, panels.end);
     const std::size_t stretch_end = std::min(stretch->end, end);
     const std::byte* next = stretch->end < end ? stretch[1].data : after;
-    for (; i < std::min(stretch->end, panels.end); ++i) {
+    while (i < run_end) {
+      const std::size_t panel = stretch->first_panel + (i - stretch->first);
       const std::size_t later = i + layout.ahead;
+      const bool is_of_stretch = later < stretch_end;
+      std::size_t count = 1;
+      if (panel < layout.whole_in_registers) {
+        // As many as what is fetched meanwhile lies in a row for.
+        const std::size_t row_end = is_of_stretch ? std::min(run_end, stretch_end - layout.ahead) : run_end;
+        count = std::min(row_end - i, layout.whole_in_registers - panel);
+      }
       const std::byte* fetched = nullptr;
-      if (later < stretch_end) {
+      if (is_of_stretch) {
         fetched = stretch->data + (later - stretch->first) * layout.bytes;
       } else if (next != nullptr) {
         fetched = next + (later - stretch_end) * layout.bytes;
       }
-      const std::size_t panel = stretch->first_panel + (i - stretch->first);
-      multiply_panel(x, products[stretch->product], layout, panel, fetched, workspace);
+      multiply_rows(x, product, layout, {panel, panel + count}, fetched, workspace);
+      i += count;
     }
   }
 }
 
-void Matmul::multiply_panel(MatView<const float> x, const Product& product, const Panels& panels, std::size_t panel,
-                            const std::byte* later, Workspace& workspace) const {
+void Matmul::multiply_rows(MatView<const float> x, const Product& product, const Panels& layout, IndexRange panels,
+                           const std::byte* later, Workspace& workspace) const {
   const WeightMatrix& weight = product.weight;
   const std::size_t tokens = product.out.rows();
-  const std::size_t first_row = panel * panels.rows;
-  const std::size_t rows = std::min(panels.rows, weight.rows - first_row);
+  const std::size_t first_row = panels.first * layout.rows;
+  const std::size_t rows = std::min(panels.end * layout.rows, weight.rows) - first_row;
   const WeightRows source{weight.row(first_row), weight.row_bytes, rows, later};
 
   // Sums grow in the output itself, or beside it where those of the kernel's last rows would run past the output's end.
-  const bool is_whole = rows % (panels.meets == Meets::kPairs ? kPairRows : kPanelRows) == 0;
+  const bool is_whole = rows % (layout.meets == Meets::kPairs ? kPairRows : kPanelRows) == 0;
   const MatView<float> acc = is_whole ? product.out.col_range(first_row, rows)
-                                      : MatView<float>(workspace.last_panel.data(), tokens, panels.rows);
+                                      : MatView<float>(workspace.last_panel.data(), tokens, layout.rows);
   for (std::size_t t = 0; t < tokens; ++t) std::ranges::fill(acc.row(t), 0.0F);
 
-  switch (panels.meets) {
+  switch (layout.meets) {
     case Meets::kCodes:
-      multiply_codes(product, source, workspace, acc);
+      if (panels.first < layout.whole_in_registers) {
+        kernels_.gemv_i8[static_cast<std::size_t>(weight.dtype)](source, weight.cols, codes_from(product.first_row, 0),
+                                                                 tokens, acc.data(), acc.stride());
+      } else {
+        multiply_codes(product, source, workspace, acc);
+      }
       break;
     case Meets::kPairs:
       multiply_pairs(product, source, workspace, acc);
@@ -240,10 +257,6 @@ void Matmul::multiply_codes(const Product& product, const WeightRows& source, Wo
                             MatView<float> acc) const {
   const WeightMatrix& weight = product.weight;
   const auto type = static_cast<std::size_t>(weight.dtype);
-  if (acc.rows() <= kernels_.gemv_tokens[type] && source.rows == kPanelRows) {
-    kernels_.gemv_i8[type](source, weight.cols, codes_from(product.first_row, 0), acc.rows(), acc.data(), acc.stride());
-    return;
-  }
   const PanelI8 codes{workspace.codes.data(), workspace.scales.data(), workspace.minimums.data()};
   for (std::size_t col = 0; col < weight.cols; col += kColsI8) {
     const std::size_t cols = std::min(kColsI8, weight.cols - col);

@@ -85,6 +85,8 @@ class Matmul {
     std::size_t bytes = 0;  // of a panel
     std::size_t count = 0;
     std::size_t ahead = 0;  // how many panels ahead weights are prefetched
+    // So many from the first on meet the few rows of activations in registers, any number of panels at a time.
+    std::size_t whole_in_registers = 0;
   };
   // Consecutive panels of a product, all in one worker's share.
   struct Stretch {
@@ -110,8 +112,9 @@ class Matmul {
   // the worker takes in order, or of what comes `after`.
   void multiply_panels(MatView<const float> x, std::span<const Product> products, IndexRange panels, std::size_t end,
                        const std::byte* after, Workspace& workspace) const;
-  void multiply_panel(MatView<const float> x, const Product& product, const Panels& panels, std::size_t panel,
-                      const std::byte* later, Workspace& workspace) const;
+  // Of panels of a product, several only where they meet activations in registers.
+  void multiply_rows(MatView<const float> x, const Product& product, const Panels& layout, IndexRange panels,
+                     const std::byte* later, Workspace& workspace) const;
 
   void multiply_codes(const Product& product, const WeightRows& source, Workspace& workspace, MatView<float> acc) const;
   void multiply_floats(MatView<const float> x, const Product& product, const WeightRows& source, Workspace& workspace,

@@ -211,8 +211,8 @@ struct Avx512 {
   [[gnu::always_inline]] static __m128i load_row(const Rows& rows, std::size_t row, std::size_t offset) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows.at(row) + offset));
   }
-  // Rows row, row + 4, row + 8, row + 12. By halves: where the units are half as wide as a register (Zen 4), to move into
-  // half of one takes half as long (one token and Q4_K, weights in the cache: 28.2 to 31.9 GB/s).
+  // Rows row, row + 4, row + 8, row + 12. By halves: where the units are half as wide as a register (Zen 4), to move
+  // into half of one takes half as long (one token and Q4_K, weights in the cache: 28.2 to 31.9 GB/s).
   [[gnu::always_inline]] static __m512i load_row_quads(const Rows& rows, std::size_t row, std::size_t offset) {
     const __m256i low = _mm256_set_m128i(load_row(rows, row + 4, offset), load_row(rows, row, offset));
     const __m256i high = _mm256_set_m128i(load_row(rows, row + 12, offset), load_row(rows, row + 8, offset));

@@ -75,12 +75,16 @@ void moe(const Compute& compute, const DecoderConfig& config, const MoeWeights& 
   for (std::size_t i = 0; i < routes.size(); ++i) slot[i] = next[routes[i].expert]++;
 
   rms_norm(compute, h, weights.pre_routed_norm, config.rms_eps, normed);
-  const MatView<float> input = scratch.routed_in.mat(routes.size(), config.hidden);
-  for_rows(compute, rows, [&](std::size_t row) {
-    for (std::size_t i = row * used; i < (row + 1) * used; ++i) {
-      std::ranges::copy(normed.row(row), input.row(slot[i]).data());
-    }
-  });
+  MatView<const float> input = normed;
+  if (rows > 1) {
+    const MatView<float> routed = scratch.routed_in.mat(routes.size(), config.hidden);
+    for_rows(compute, rows, [&](std::size_t row) {
+      for (std::size_t i = row * used; i < (row + 1) * used; ++i) {
+        std::ranges::copy(normed.row(row), routed.row(slot[i]).data());
+      }
+    });
+    input = routed;
+  }
 
   const MatView<float> gate_up = scratch.routed_gate_up.mat(routes.size(), 2 * width);
   const MatView<float> output = scratch.routed_out.mat(routes.size(), config.hidden);
@@ -90,7 +94,9 @@ void moe(const Compute& compute, const DecoderConfig& config, const MoeWeights& 
     const std::size_t first = first_slot[expert];
     const std::size_t count = first_slot[expert + 1] - first;
     if (count == 0) continue;
-    ups.push_back({weights.gate_up.row_range(expert * 2 * width, 2 * width), gate_up.row_range(first, count), first});
+    const std::size_t input_row = rows > 1 ? first : 0;  // a single row is what all its experts meet
+    ups.push_back(
+        {weights.gate_up.row_range(expert * 2 * width, 2 * width), gate_up.row_range(first, count), input_row});
     downs.push_back(
         {weights.down.row_range(expert * config.hidden, config.hidden), output.row_range(first, count), first});
   }

@@ -1,6 +1,7 @@
 #include "base/mapping_guard.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -27,14 +28,15 @@ static_assert(std::atomic<std::uintptr_t>::is_always_lock_free);
 std::array<Slot, MappingGuard::kMost> g_slots;
 std::atomic<std::uintptr_t> g_page_bytes{4096};
 
-// Zeros from the page of the fault to the mapping's end; whoever reads there goes on. mmap is a plain system call, and
-// the kernel changes the pages in one go: no other thread finds a hole.
+// Zeros from the page of the fault to the mapping's end; whoever reads there goes on. The kernel changes the pages in
+// one go: no other thread finds a hole, which is why several may read there meanwhile. The system call itself, for what
+// the library's function does around it (the thread sanitizer's notes that it wrote the pages) is not for signal
+// handlers.
 bool replace_with_zeros(Slot& slot, std::uintptr_t address) {
   const std::uintptr_t page = address & ~(g_page_bytes.load() - 1);
   slot.is_lost = true;
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address as the kernel gave it
-  return ::mmap(reinterpret_cast<void*>(page), slot.end.load() - page, PROT_READ,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+  return ::syscall(SYS_mmap, page, slot.end.load() - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+         -1;
 }
 
 void on_bus_error(int number, siginfo_t* info, void* /*context*/) {

@@ -108,7 +108,7 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
     quantize(x, is_made_later ? make : nothing);
   }
   if (needs_pairs) split(x);
-  const std::vector<const std::byte*>& after = foresee(products);
+  const std::vector<const std::byte*>& after = followers_.follow(products.front().weight.data, starts_);
   pool_.parallel_for(pool_.threads(), [&](std::size_t share, std::size_t worker) {
     const IndexRange own = shares_.dealt(share);
     for (IndexRange panels = shares_.take(share); !panels.empty(); panels = shares_.take(share)) {
@@ -158,27 +158,23 @@ void Matmul::plan(std::span<const Product> products) {
   for (const Product& product : products) panels_.push_back(panels_of(product));
   stretches_.clear();
   share_ends_.clear();
+  starts_.clear();
   std::size_t first = 0;
   for (std::size_t share = 0; share < pool_.threads(); ++share) {
+    const std::byte* start = nullptr;
     for (std::size_t i = 0; i < products.size(); ++i) {
       const std::size_t begin = panels_[i].count * share / pool_.threads();
       const std::size_t end = panels_[i].count * (share + 1) / pool_.threads();
       if (begin == end) continue;
-      stretches_.push_back({i, begin, products[i].weight.data + begin * panels_[i].bytes, first, first + end - begin});
+      const std::byte* data = products[i].weight.data + begin * panels_[i].bytes;
+      if (start == nullptr) start = data;
+      stretches_.push_back({i, begin, data, first, first + end - begin});
       first += end - begin;
     }
+    starts_.push_back(start);
     share_ends_.push_back(first);
   }
   shares_.deal(share_ends_);
-}
-
-const std::vector<const std::byte*>& Matmul::foresee(std::span<const Product> products) {
-  starts_.clear();
-  for (std::size_t share = 0; share < pool_.threads(); ++share) {
-    const IndexRange panels = shares_.dealt(share);
-    starts_.push_back(panels.empty() ? nullptr : stretch_of(panels.first)->data);
-  }
-  return followers_.follow(products.front().weight.data, starts_);
 }
 
 std::vector<Matmul::Stretch>::const_iterator Matmul::stretch_of(std::size_t panel) const {

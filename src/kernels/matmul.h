@@ -105,8 +105,6 @@ class Matmul {
   // Each worker gets a part of every product, so that it has made what it needs when outputs of several are combined
   // element by element.
   void plan(std::span<const Product> products);
-  // Where the workers go on when these products are done, as far as is known.
-  const std::vector<const std::byte*>& foresee(std::span<const Product> products);
   std::vector<Stretch>::const_iterator stretch_of(std::size_t panel) const;
   // Works on some panels, one after the other. What is read next is fetched meanwhile: of the panels up to `end`, which
   // the worker takes in order, or of what comes `after`.
@@ -132,7 +130,7 @@ class Matmul {
   std::vector<Panels> panels_;  // of each product
   std::vector<Stretch> stretches_;
   std::vector<std::size_t> share_ends_;
-  std::vector<const std::byte*> starts_;  // of the shares
+  std::vector<const std::byte*> starts_;  // where each share begins; null where it is empty
   RangeShares shares_;                    // of the panels of all stretches
   MatmulObserver observer_;
 

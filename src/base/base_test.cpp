@@ -9,6 +9,8 @@
 #include <fstream>
 #include <limits>
 #include <optional>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/buffer.h"
@@ -92,19 +94,47 @@ TEST(ThreadPool, RunsEveryIndexOnceWhateverTheThreads) {
   }
 }
 
-TEST(RowParts, MeetEveryColumnOnceAndBeginAtMultiplesOf64) {
+TEST(RowParts, MeetEveryColumnOnceAndBeginAtSteps) {
   for (const std::size_t threads : {1U, 2U, 3U, 7U}) {
     ThreadPool pool(threads);
-    for (const std::size_t rows : {0U, 1U, 2U, 9U}) {
-      for (const std::size_t cols : {1U, 64U, 2047U, 4096U, 6400U, 12289U}) {
-        std::vector<std::atomic<int>> hits(rows * cols);
-        for_row_parts(pool, rows, cols, [&](std::size_t row, std::size_t first, std::size_t count) {
-          EXPECT_EQ(first % 64, 0U);
-          for (std::size_t col = first; col < first + count; ++col) ++hits[row * cols + col];
-        });
-        for (const auto& hit : hits) ASSERT_EQ(hit.load(), 1) << rows << " rows of " << cols << ", " << threads;
+    for (const std::size_t rows : {0U, 1U, 2U, 9U, 17U}) {
+      for (const std::size_t cols : {1U, 5U, 64U, 704U, 2047U, 4096U, 6400U, 12289U}) {
+        for (const std::size_t step : {1U, 32U}) {
+          for (const std::size_t work : {1U, 5000U}) {
+            std::vector<std::atomic<int>> hits(rows * cols);
+            for_row_parts(pool, rows, {cols, step, work}, [&](const IndexRange& part, const IndexRange& columns) {
+              EXPECT_EQ(columns.first % step, 0U);
+              for (std::size_t row = part.first; row < part.end; ++row) {
+                for (std::size_t col = columns.first; col < columns.end; ++col) ++hits[row * cols + col];
+              }
+            });
+            for (const auto& hit : hits) ASSERT_EQ(hit.load(), 1) << rows << " rows of " << cols << ", " << threads;
+          }
+        }
       }
     }
+  }
+}
+
+// What a thread made of a few rows, it finds in its own cache when it goes on with them.
+TEST(RowParts, OfAFewRowsAThreadGetsTheSameEveryTime) {
+  ThreadPool pool(2);
+  for (const std::size_t rows : {1U, 8U}) {
+    std::vector<std::thread::id> makers(rows * 8192);
+    const auto note_makers = [&](const IndexRange& part, const IndexRange& columns) {
+      for (std::size_t row = part.first; row < part.end; ++row) {
+        for (std::size_t col = columns.first; col < columns.end; ++col) {
+          makers[row * 8192 + col] = std::this_thread::get_id();
+        }
+      }
+    };
+    for_row_parts(pool, rows, {8192}, note_makers);
+    const std::vector<std::thread::id> before = std::exchange(makers, std::vector<std::thread::id>(rows * 8192));
+    for_row_parts(pool, rows, {8192}, note_makers);
+    EXPECT_EQ(makers, before);
+    for (std::size_t i = 0; i < makers.size(); ++i)
+      EXPECT_EQ(makers[i], makers[i < makers.size() / 2 ? 0 : 4096 * rows]);
+    EXPECT_NE(makers.front(), makers.back());
   }
 }
 

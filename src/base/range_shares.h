@@ -9,14 +9,9 @@
 #include <span>
 #include <vector>
 
+#include "base/index_range.h"
+
 namespace carat {
-
-struct IndexRange {
-  std::size_t first = 0;
-  std::size_t end = 0;
-
-  bool empty() const { return first == end; }
-};
 
 // The owner of a share takes runs from its front, ever shorter ones, so that little is left to wait for at the end; who
 // has finished its own takes from the back of another's. Any number of threads may take at a time.

@@ -4,24 +4,43 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/index_range.h"
 #include "base/thread_pool.h"
 
 namespace carat {
 
-// Calls body(row, first column, columns) so that every row's columns are met once: whole rows, or parts of them where
-// there are fewer rows than threads and they are long. Parts begin at multiples of 64. body writes only what its
-// columns own.
+// What a loop over the columns of a row is made of.
+struct Columns {
+  std::size_t count = 0;
+  std::size_t step = 512;  // parts begin at multiples of it: what is made of them, a float for 32 of them at least,
+                           // fills whole cache lines, so that threads don't take them from each other
+  std::size_t work = 1;    // what is done with each, where converting a number is 1
+};
+
+// Calls body(rows, columns) so that every row's columns are met once: whole rows, or parts of all rows where these are
+// fewer than threads. Of a few rows, each thread gets those whose number is nearest to its own, every time, and finds
+// what it made of them in its own cache. body writes only what its columns own.
 template <typename Body>
-void for_row_parts(ThreadPool& pool, std::size_t rows, std::size_t cols, const Body& body) {
-  constexpr std::size_t kLeastCols = 2048;  // fewer are done before another thread has begun
-  constexpr std::size_t kStep = 64;
-  const std::size_t parts = rows >= pool.threads() ? 1 : std::clamp<std::size_t>(cols / kLeastCols, 1, pool.threads());
-  const std::size_t part_cols = (cols / parts + kStep - 1) / kStep * kStep;
-  pool.parallel_for(rows * parts, [&](std::size_t i, std::size_t) {
-    const std::size_t part = i % parts;
-    const std::size_t first = std::min(cols, part * part_cols);
-    const std::size_t end = part + 1 == parts ? cols : std::min(cols, first + part_cols);
-    if (first < end) body(i / parts, first, end - first);
+void for_row_parts(ThreadPool& pool, std::size_t rows, Columns columns, const Body& body) {
+  constexpr std::size_t kFewRows = 8;
+  constexpr std::size_t kLeastWork = 2048;  // less is done before another thread has begun
+  const std::size_t cols = columns.count;
+  if (rows > kFewRows) {
+    pool.parallel_for(rows, [&](std::size_t row, std::size_t) { body(IndexRange{row, row + 1}, IndexRange{0, cols}); });
+    return;
+  }
+  const std::size_t worth = std::clamp<std::size_t>(rows * cols * columns.work / kLeastWork, 1, pool.threads());
+  if (rows >= worth) {
+    pool.parallel_for(std::min(rows, worth), [&](std::size_t part, std::size_t) {
+      body(IndexRange{rows * part / worth, rows * (part + 1) / worth}, IndexRange{0, cols});
+    });
+    return;
+  }
+  const std::size_t steps = (cols + columns.step - 1) / columns.step;
+  const std::size_t parts = std::min(steps, worth);
+  pool.parallel_for(parts, [&](std::size_t part, std::size_t) {
+    const std::size_t first = steps * part / parts * columns.step;
+    body(IndexRange{0, rows}, IndexRange{first, std::min(cols, steps * (part + 1) / parts * columns.step)});
   });
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/row_parts.h"
 #include "tensor/dtype.h"
 #include "tensor/quantize.h"
 
@@ -72,30 +73,35 @@ void attention_block(const Compute& compute, const DecoderConfig& config, const 
 
   const KernelTable& kernels = compute.kernels;
   const RopeRows& rope = step.rope_of(layer);
-  const auto prepare_row = [&](const KvPages& kv, std::size_t row) {
-    const std::span<const float> cos = rope.cos.row(row);
-    const std::span<const float> sin = rope.sin.row(row);
-    for (std::size_t head = 0; head < config.heads; ++head) {
-      const std::span<float> q = query.row(row).subspan(head * head_dim, head_dim);
-      norm_and_rotate(kernels, weights.query_norm, config.rms_eps, cos, sin, q);
-      fold_key_norm(kernels, kv, step.key_layers[layer.kv_source].attention.key_norm, q);
-    }
-    if (!layer.owns_kv()) return;
+  const auto prepare_query = [&](const KvPages& kv, std::size_t row, std::size_t head) {
+    const std::span<float> q = query.row(row).subspan(head * head_dim, head_dim);
+    norm_and_rotate(kernels, weights.query_norm, config.rms_eps, rope.cos.row(row), rope.sin.row(row), q);
+    fold_key_norm(kernels, kv, step.key_layers[layer.kv_source].attention.key_norm, q);
+  };
+  const auto prepare_key_and_value = [&](const KvPages& kv, std::size_t row, std::size_t head) {
     const std::size_t position = step.rows[row].position;
-    for (std::size_t head = 0; head < layer.kv_heads; ++head) {
-      const std::span<float> k = key.row(row).subspan(head * head_dim, head_dim);
-      const std::span<float> v = value.row(row).subspan(head * head_dim, head_dim);
-      if (layer.is_k_eq_v) std::memcpy(v.data(), k.data(), k.size_bytes());  // the key before norm and rotation
-      if (config.has_value_norm) kernels.rms_norm(v.data(), nullptr, config.rms_eps, head_dim, v.data());
-      norm_and_rotate(kernels, weights.key_norm, config.rms_eps, cos, sin, k);
-      store_key(kernels, kv, k, kv.key(position, head));
-      store(kernels, kv.dtype, v, kv.value(position, head));
-    }
+    const std::span<float> k = key.row(row).subspan(head * head_dim, head_dim);
+    const std::span<float> v = value.row(row).subspan(head * head_dim, head_dim);
+    if (layer.is_k_eq_v) std::memcpy(v.data(), k.data(), k.size_bytes());  // the key before norm and rotation
+    if (config.has_value_norm) kernels.rms_norm(v.data(), nullptr, config.rms_eps, head_dim, v.data());
+    norm_and_rotate(kernels, weights.key_norm, config.rms_eps, rope.cos.row(row), rope.sin.row(row), k);
+    store_key(kernels, kv, k, kv.key(position, head));
+    store(kernels, kv.dtype, v, kv.value(position, head));
   };
   {
     const Timed timed(compute.profile, Operation::kPositions, layer.kind());
+    const std::size_t group = config.heads / layer.kv_heads;
     for (const AttentionSegment& segment : segments) {
-      for_rows(compute, segment.rows, [&](std::size_t row) { prepare_row(segment.kv, segment.first_row + row); });
+      // Heads are shared out as the projections made them and as attention takes them: they stay in a worker's cache.
+      const auto prepare = [&](const IndexRange& part, const IndexRange& heads) {
+        for (std::size_t row = segment.first_row + part.first; row < segment.first_row + part.end; ++row) {
+          for (std::size_t head = heads.first; head < heads.end; ++head) {
+            for (std::size_t i = 0; i < group; ++i) prepare_query(segment.kv, row, head * group + i);
+            if (layer.owns_kv()) prepare_key_and_value(segment.kv, row, head);
+          }
+        }
+      };
+      for_row_parts(compute.pool, segment.rows, {layer.kv_heads, 1, (group + 2) * head_dim}, prepare);
     }
   }
   {

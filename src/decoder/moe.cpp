@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/row_parts.h"
 #include "nn/norm.h"
 
 namespace carat {
@@ -106,13 +107,16 @@ void moe(const Compute& compute, const DecoderConfig& config, const MoeWeights& 
     compute.kernels.gelu_mul(gate, gate + width, count, gate);
   });
 
-  for_rows(compute, rows, [&](std::size_t row) {
-    const std::span<float> sum = out.row(row);
-    std::ranges::fill(sum, 0.0F);
-    for (std::size_t i = row * used; i < (row + 1) * used; ++i) {
-      compute.kernels.scale_add(routes[i].weight, output.row(slot[i]).data(), sum.size(), sum.data());
+  const auto add_experts = [&](const IndexRange& part, const IndexRange& columns) {
+    for (std::size_t row = part.first; row < part.end; ++row) {
+      float* sum = out.row(row).data() + columns.first;
+      std::fill_n(sum, columns.count(), 0.0F);
+      for (std::size_t i = row * used; i < (row + 1) * used; ++i) {
+        compute.kernels.scale_add(routes[i].weight, output.row(slot[i]).data() + columns.first, columns.count(), sum);
+      }
     }
-  });
+  };
+  for_row_parts(compute.pool, rows, {.count = config.hidden, .work = used}, add_experts);
 }
 
 }  // namespace carat

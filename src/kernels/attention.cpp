@@ -63,18 +63,18 @@ void Attention::operator()(MatView<const float> q, float scale, std::span<const 
     if (segments[0].kv.stored_pairs != 0) reserve(w.keys, kKeyTile * segments[0].kv.bytes(head_dim_));
   }
 
-  const auto queries = [&](const Tile& tile) { return tile.rows * group_; };
-  if (tiles_.size() >= 2 * pool_.threads()) {
-    pool_.parallel_for(tiles_.size(), [&](std::size_t i, std::size_t worker) {
+  const std::size_t parts =
+      tiles_.empty() ? 0 : tiles_.back().first_partial + tiles_.back().end_split - tiles_.back().first_split;
+  if (tiles_.size() >= 2 * pool_.threads() || parts == tiles_.size()) {
+    for_shares(tiles_.size(), [&](std::size_t i, Workspace& w) {
       const Tile& tile = tiles_[i];
-      Workspace& w = workers_[worker];
       const Partial total = partial_at(w.total.data());
       gather_queries(q, scale, tile, w);
-      clear(total, queries(tile));
-      for (std::size_t split = tile.first_split; split < tile.end_split; ++split) {
+      attend_split(spans, tile, tile.first_split, w, total);
+      for (std::size_t split = tile.first_split + 1; split < tile.end_split; ++split) {
         const Partial part = partial_at(w.split.data());
         attend_split(spans, tile, split, w, part);
-        merge(part, queries(tile), total);
+        merge(part, tile.rows * group_, total);
       }
       write(tile, total, out);
     });
@@ -82,31 +82,32 @@ void Attention::operator()(MatView<const float> q, float scale, std::span<const 
   }
 
   // Few queries over a long past: the splits of a tile are made by several workers and merged in order afterwards.
-  const std::size_t parts =
-      tiles_.empty() ? 0 : tiles_.back().first_partial + tiles_.back().end_split - tiles_.back().first_split;
   reserve(partials_, parts * partial_floats());
-  shares_.deal(parts);
-  pool_.parallel_for(pool_.threads(), [&](std::size_t share, std::size_t worker) {
-    Workspace& w = workers_[worker];
-    const Tile* gathered = nullptr;
-    for (IndexRange range = shares_.take(share); !range.empty(); range = shares_.take(share)) {
-      for (std::size_t part = range.first; part < range.end; ++part) {
-        const Tile& tile = *std::prev(std::ranges::upper_bound(tiles_, part, {}, &Tile::first_partial));
-        if (std::exchange(gathered, &tile) != &tile) gather_queries(q, scale, tile, w);
-        attend_split(spans, tile, tile.first_split + part - tile.first_partial, w,
-                     partial_at(partials_.data() + part * partial_floats()));
-      }
-    }
+  const auto partial = [&](std::size_t part) { return partial_at(partials_.data() + part * partial_floats()); };
+  for_shares(parts, [&](std::size_t part, Workspace& w) {
+    const Tile& tile = *std::prev(std::ranges::upper_bound(tiles_, part, {}, &Tile::first_partial));
+    if (std::exchange(w.gathered, &tile) != &tile) gather_queries(q, scale, tile, w);
+    attend_split(spans, tile, tile.first_split + part - tile.first_partial, w, partial(part));
   });
-  pool_.parallel_for(tiles_.size(), [&](std::size_t i, std::size_t worker) {
+  for_shares(tiles_.size(), [&](std::size_t i, Workspace&) {
     const Tile& tile = tiles_[i];
-    const Partial total = partial_at(workers_[worker].total.data());
-    clear(total, queries(tile));
-    for (std::size_t split = tile.first_split; split < tile.end_split; ++split) {
-      const std::size_t part = tile.first_partial + split - tile.first_split;
-      merge(partial_at(partials_.data() + part * partial_floats()), queries(tile), total);
+    const Partial total = partial(tile.first_partial);
+    for (std::size_t split = 1; split < tile.end_split - tile.first_split; ++split) {
+      merge(partial(tile.first_partial + split), tile.rows * group_, total);
     }
     write(tile, total, out);
+  });
+}
+
+template <typename Body>
+void Attention::for_shares(std::size_t n, const Body& body) {
+  shares_.deal(n);
+  pool_.parallel_for(std::min(n, pool_.threads()), [&](std::size_t share, std::size_t worker) {
+    Workspace& w = workers_[worker];
+    w.gathered = nullptr;
+    for (IndexRange range = shares_.take(share); !range.empty(); range = shares_.take(share)) {
+      for (std::size_t i = range.first; i < range.end; ++i) body(i, w);
+    }
   });
 }
 

@@ -87,13 +87,6 @@ class Attention {
     float* sum = nullptr;  // [queries]: of exp(score - max)
     float* out = nullptr;  // [queries, head_dim]: of exp(score - max) * value
   };
-  struct Workspace {
-    AlignedBuffer<float> queries;   // [kMaxQueries][head_dim]
-    AlignedBuffer<std::byte> keys;  // [kKeyTile][head_dim] of the cache's type: keys put together of two places
-    AlignedBuffer<float> scores;    // [kMaxQueries][kKeyTile]
-    AlignedBuffer<float> split;     // one Partial
-    AlignedBuffer<float> total;     // one Partial
-  };
   // Queries that share keys: some tokens of a segment, all heads of a group.
   struct Tile {
     const AttentionSegment* segment = nullptr;
@@ -104,6 +97,14 @@ class Attention {
     std::size_t end_split = 0;
     std::size_t first_partial = 0;  // where its splits' partials begin, when they are made apart
   };
+  struct Workspace {
+    const Tile* gathered = nullptr;  // whose queries are in `queries`
+    AlignedBuffer<float> queries;    // [kMaxQueries][head_dim]
+    AlignedBuffer<std::byte> keys;   // [kKeyTile][head_dim] of the cache's type: keys put together of two places
+    AlignedBuffer<float> scores;     // [kMaxQueries][kKeyTile]
+    AlignedBuffer<float> split;      // one Partial
+    AlignedBuffer<float> total;      // one Partial
+  };
 
   void plan(std::span<const KeySpan> spans, std::span<const AttentionSegment> segments, std::size_t group);
   void gather_queries(MatView<const float> q, float scale, const Tile& tile, Workspace& w) const;
@@ -113,6 +114,10 @@ class Attention {
   void merge(const Partial& part, std::size_t queries, const Partial& total) const;
   void write(const Tile& tile, const Partial& total, MatView<float> out) const;
 
+  // Calls body(i, workspace) for every i in [0, n), consecutive ones by the same worker.
+  template <typename Body>
+  void for_shares(std::size_t n, const Body& body);
+
   Partial partial_at(float* data) const;
   std::size_t partial_floats() const;
   void clear(const Partial& partial, std::size_t queries) const;
@@ -121,7 +126,7 @@ class Attention {
   ThreadPool& pool_;
   std::vector<Workspace> workers_;
   std::vector<Tile> tiles_;
-  RangeShares shares_;             // of splits made apart: consecutive ones, whose keys and values lie in a row
+  RangeShares shares_;             // of tiles, or of splits made apart, whose keys and values lie in a row
   AlignedBuffer<float> partials_;  // of splits made apart, tile by tile
 
   // Of the call at hand.

@@ -97,7 +97,11 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
     }
   }
   const bool is_made_later = needs_codes && !observer_;
-  if (make && !is_made_later) for_row_parts(pool_, x.rows(), x.cols(), make);
+  if (make && !is_made_later) {
+    for_row_parts(pool_, x.rows(), {x.cols()}, [&](const IndexRange& rows, const IndexRange& columns) {
+      for (std::size_t row = rows.first; row < rows.end; ++row) make(row, columns.first, columns.count());
+    });
+  }
   if (observer_) {
     for (const Product& product : products) {
       observer_(product.weight, x.row_range(product.first_row, product.out.rows()));
@@ -122,15 +126,26 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
 void Matmul::quantize(MatView<const float> x, const MakeColumns& make) {
   const std::size_t cols = x.cols();
   assert(cols % kActivationBlock == 0);
-  reserve(x_codes_, x.rows() * cols);
-  reserve(x_scales_, x.rows() * cols / kActivationBlock);
-  reserve(x_sums_, x.rows() * cols / kActivationHalf);
-  x_i8_ = {x_codes_.data(), x_scales_.data(), x_sums_.data(), cols};
-  for_row_parts(pool_, x.rows(), cols, [&](std::size_t row, std::size_t first, std::size_t count) {
-    if (make) make(row, first, count);
-    const std::size_t at = row * cols + first;
-    kernels_.quantize_i8(x.row(row).data() + first, count, x_codes_.data() + at,
-                         x_scales_.data() + at / kActivationBlock, x_sums_.data() + at / kActivationHalf);
+  const std::size_t stride = round_up(cols, Columns().step);
+  reserve(x_codes_, x.rows() * stride);
+  reserve(x_scales_, x.rows() * stride / kActivationBlock);
+  reserve(x_sums_, x.rows() * stride / kActivationHalf);
+  x_i8_ = {x_codes_.data(), x_scales_.data(), x_sums_.data(), stride};
+  for_row_parts(pool_, x.rows(), {cols}, [&](const IndexRange& rows, const IndexRange& columns) {
+    const std::size_t count = columns.count();
+    const auto at = [&](std::size_t row) { return row * stride + columns.first; };
+    const auto codes = [&](std::size_t row) { return x_codes_.data() + at(row); };
+    const auto scales = [&](std::size_t row) { return x_scales_.data() + at(row) / kActivationBlock; };
+    const auto sums = [&](std::size_t row) { return x_sums_.data() + at(row) / kActivationHalf; };
+    for (std::size_t row = rows.first; row < rows.end; ++row) {
+      // Other threads have read what stood there. It comes from their caches quickest where many lines are written one
+      // after the other, which the kernel does not.
+      std::fill_n(codes(row), count, std::int8_t{0});
+      std::fill_n(scales(row), count / kActivationBlock, 0.0F);
+      std::fill_n(sums(row), count / kActivationHalf, 0);
+      if (make) make(row, columns.first, count);
+      kernels_.quantize_i8(x.row(row).data() + columns.first, count, codes(row), scales(row), sums(row));
+    }
   });
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -19,6 +20,7 @@
 #include "base/file.h"
 #include "base/float16.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "base/range_shares.h"
 #include "base/row_parts.h"
 #include "base/thread_pool.h"
@@ -264,6 +266,29 @@ TEST(File, SeesThatItHasChangedOnDisk) {
   std::array<std::byte, 16> bytes{};
   EXPECT_THROW(file.read_at(0, bytes), Error);
   std::filesystem::remove(path);
+}
+
+// How much of a file's mapping is entered, of whole pages.
+std::size_t resident(std::span<const std::byte> mapped) {
+  const std::size_t before = resident_memory().file;
+  volatile std::byte sum{};
+  for (std::size_t i = 0; i < mapped.size(); i += 4096) sum = sum | mapped[i];
+  return mapped.size() - std::min(mapped.size(), resident_memory().file - before);
+}
+
+TEST(MappedFile, WhatMemoryHoldsOfItIsEnteredAtOnce) {
+  const auto path = std::filesystem::temp_directory_path() / str("carat_entered_test_", ::getpid());
+  constexpr std::size_t kSize = std::size_t{40} << 20U;
+  std::ofstream(path) << std::string(kSize, 'x');
+  const MappedFile touched(path);
+  const MappedFile entered(path);
+  const std::span<const std::byte> odd = entered.bytes().subspan(5000, kSize - 9000);
+  enter_cached(entered.file(), 5000, odd);
+  enter_cached(entered.file(), 0, {});
+  std::filesystem::remove(path);
+  if (::syscall(451, -1, nullptr, nullptr, 0); errno != EBADF) GTEST_SKIP() << "no cachestat here";
+  EXPECT_GT(resident(odd), kSize - (std::size_t{1} << 20U));
+  EXPECT_LT(resident(touched.bytes()), kSize / 2) << "bytes that nobody entered";
 }
 
 // S-10.

@@ -58,6 +58,11 @@ class MappedFile {
   MappingGuard guard_;  // of bytes_
 };
 
+// Enters into the page tables what memory already holds of mapped bytes of a file, which stand in it from `offset` on:
+// in one go that takes a tenth of what as many faults at first touches take. Reads nothing. Does nothing on kernels
+// before Linux 6.5, and for files of others.
+void enter_cached(const File& file, std::uint64_t offset, std::span<const std::byte> mapped) noexcept;
+
 // The whole of a text file of at most max_bytes. Throws as File, and Error(kBadFile) when it is longer.
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t max_bytes);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "checkpoint/row_store.h"
 #include "tensor/quantize.h"
 
@@ -19,9 +20,11 @@ class Binder {
 
   bool has(TensorRole role, std::size_t layer = 0) const { return checkpoint_.find(name(role, layer)) != nullptr; }
 
-  // A matrix of outputs x inputs, or experts x outputs x inputs taken as one tall matrix.
+  // A matrix of outputs x inputs, or experts x outputs x inputs taken as one tall matrix. What is read of it comes
+  // through the mapping.
   WeightMatrix matrix(TensorRole role, std::vector<std::uint64_t> shape, std::size_t layer = 0) const {
     const Tensor& tensor = find(role, shape, layer);
+    if (tensor.file != nullptr) enter_cached(*tensor.file, tensor.file_offset, tensor.bytes);
     const std::uint64_t cols = shape.back();
     return {tensor.dtype, tensor.bytes.data(), tensor.rows(), cols, row_bytes(tensor.dtype, cols).value_or(0)};
   }

@@ -20,9 +20,8 @@ std::int64_t modified_ns(const struct stat& info) {
   return std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
-// What Debian 12's headers lack (man 2 cachestat, man 2 madvise).
-constexpr long kCachestat = 451;         // the system call's number on every architecture
-constexpr int kAdvisePopulateRead = 22;  // MADV_POPULATE_READ
+// What Debian 12's headers lack (man 2 cachestat).
+constexpr long kCachestat = 451;  // the system call's number on every architecture
 struct CachestatRange {
   std::uint64_t offset;
   std::uint64_t bytes;
@@ -132,7 +131,7 @@ void enter_cached(const File& file, std::uint64_t offset, std::span<const std::b
     Cachestat stat{};
     if (::syscall(kCachestat, file.descriptor(), &range, &stat, 0) != 0) return;
     if (stat.cached < (bytes + page - 1) / page) continue;
-    ::madvise(const_cast<std::byte*>(mapped.data()) - before + at, bytes, kAdvisePopulateRead);
+    ::madvise(const_cast<std::byte*>(mapped.data()) - before + at, bytes, MADV_POPULATE_READ);
   }
 }
 

@@ -92,7 +92,7 @@ void attention_block(const Compute& compute, const DecoderConfig& config, const 
     const Timed timed(compute.profile, Operation::kPositions, layer.kind());
     const std::size_t group = config.heads / layer.kv_heads;
     for (const AttentionSegment& segment : segments) {
-      // Heads are shared out as the projections made them and as attention takes them: they stay in a worker's cache.
+      // A single row's heads go to the threads that projected them and that attend with them, and stay in their caches.
       const auto prepare = [&](const IndexRange& part, const IndexRange& heads) {
         for (std::size_t row = segment.first_row + part.first; row < segment.first_row + part.end; ++row) {
           for (std::size_t head = heads.first; head < heads.end; ++head) {

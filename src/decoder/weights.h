@@ -7,6 +7,7 @@
 #include "kernels/weight_matrix.h"
 #include "nn/gated_mlp.h"
 #include "tensor/row_source.h"
+#include "tensor/tensor.h"
 
 namespace carat {
 
@@ -58,6 +59,7 @@ struct DecoderWeights {
   WeightMatrix ple_projection;                 // [layers * ple_dim, hidden], layer by layer
   Vector ple_norm;                             // [ple_dim], one for all layers
   std::vector<LayerWeights> layers;
+  std::vector<const Tensor*> tensors;  // those that matrices lie in, of the checkpoint
 };
 
 }  // namespace carat

@@ -12,6 +12,7 @@
 #include "engine/media_store.h"
 #include "engine/step_runner.h"
 #include "model/assistant.h"
+#include "model/load_decoder.h"
 
 namespace carat {
 
@@ -56,6 +57,7 @@ class ModelRunner final : public StepRunner {
 
   void forward(const Batch& batch, std::span<const TokenHistory> /*histories*/,
                const std::function<bool()>& should_stop) override {
+    if (!std::exchange(is_entered_, true)) enter_cached(model_->weights());
     hidden_ = decoder_.forward(context_.compute(), batch, scratch_, nullptr, should_stop);
     require_intact();
   }
@@ -121,6 +123,7 @@ class ModelRunner final : public StepRunner {
   std::mutex media_mutex_;                       // guards media_context_
   std::optional<ComputeContext> media_context_;  // pictures are encoded while steps are computed
   Decoder decoder_;
+  bool is_entered_ = false;  // the weights, into the page tables
   Scratch scratch_;
   std::optional<Drafter> drafter_;  // of assistant_
   AlignedBuffer<float> logits_;     // grown to the most rows asked for

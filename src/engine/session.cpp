@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "decoder/decoder.h"
+#include "model/load_decoder.h"
 
 namespace carat {
 namespace {
@@ -127,6 +128,7 @@ struct Session::Impl {
       const std::size_t end = batch_end(cached);
       cache->make_room(cached, end);
       const Batch batch{batch_rows(cached, end, wanted_from), caches};
+      if (!std::exchange(is_entered, true)) enter_cached(model->weights());
       hidden = decoder.forward(context.compute(), batch, *scratch, trace);
       if (!hidden.empty()) after_chunk(std::max(cached, wanted_from), hidden);
       cached = end;
@@ -198,6 +200,7 @@ struct Session::Impl {
   SessionOptions session_options;
   ComputeContext context;
   Decoder decoder;
+  bool is_entered = false;  // the weights, into the page tables
   PagePool pages;
   std::optional<KvCache> cache;
   std::optional<Scratch> scratch;

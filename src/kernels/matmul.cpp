@@ -126,6 +126,7 @@ void Matmul::operator()(MatView<const float> x, std::span<const Product> product
 void Matmul::quantize(MatView<const float> x, const MakeColumns& make) {
   const std::size_t cols = x.cols();
   assert(cols % kActivationBlock == 0);
+  // Rows, and parts of a row, lie on cache lines of their own: threads that write them side by side don't wait.
   const std::size_t stride = round_up(cols, Columns().step);
   reserve(x_codes_, x.rows() * stride);
   reserve(x_scales_, x.rows() * stride / kActivationBlock);

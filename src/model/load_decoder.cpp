@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -20,14 +21,16 @@ class Binder {
 
   bool has(TensorRole role, std::size_t layer = 0) const { return checkpoint_.find(name(role, layer)) != nullptr; }
 
-  // A matrix of outputs x inputs, or experts x outputs x inputs taken as one tall matrix. What is read of it comes
-  // through the mapping.
-  WeightMatrix matrix(TensorRole role, std::vector<std::uint64_t> shape, std::size_t layer = 0) const {
+  // A matrix of outputs x inputs, or experts x outputs x inputs taken as one tall matrix.
+  WeightMatrix matrix(TensorRole role, std::vector<std::uint64_t> shape, std::size_t layer = 0) {
     const Tensor& tensor = find(role, shape, layer);
-    if (tensor.file != nullptr) enter_cached(*tensor.file, tensor.file_offset, tensor.bytes);
+    tensors_.push_back(&tensor);
     const std::uint64_t cols = shape.back();
     return {tensor.dtype, tensor.bytes.data(), tensor.rows(), cols, row_bytes(tensor.dtype, cols).value_or(0)};
   }
+
+  // Those that matrices lie in.
+  std::vector<const Tensor*> take_tensors() { return std::move(tensors_); }
 
   std::unique_ptr<const RowSource> row_store(TensorRole role, const std::vector<std::uint64_t>& shape) const {
     return std::make_unique<const RowStore>(find(role, shape, 0));
@@ -108,9 +111,10 @@ class Binder {
 
   const Checkpoint& checkpoint_;
   const CheckpointStyle& style_;
+  std::vector<const Tensor*> tensors_;
 };
 
-AttentionWeights load_attention(const Binder& bind, const DecoderConfig& config, const LayerConfig& layer) {
+AttentionWeights load_attention(Binder& bind, const DecoderConfig& config, const LayerConfig& layer) {
   const std::size_t i = layer.index;
   const std::size_t query_rows = config.heads * layer.head_dim;
   const std::size_t key_rows = layer.kv_heads * layer.head_dim;
@@ -126,7 +130,7 @@ AttentionWeights load_attention(const Binder& bind, const DecoderConfig& config,
   return w;
 }
 
-MoeWeights load_moe(const Binder& bind, const DecoderConfig& config, std::size_t i) {
+MoeWeights load_moe(Binder& bind, const DecoderConfig& config, std::size_t i) {
   const MoeConfig& moe = config.moe;
   MoeWeights w;
   w.router = bind.matrix(TensorRole::kRouter, {moe.experts, config.hidden}, i);
@@ -141,7 +145,7 @@ MoeWeights load_moe(const Binder& bind, const DecoderConfig& config, std::size_t
   return w;
 }
 
-LayerWeights load_layer(const Binder& bind, const DecoderConfig& config, const LayerConfig& layer) {
+LayerWeights load_layer(Binder& bind, const DecoderConfig& config, const LayerConfig& layer) {
   const std::size_t i = layer.index;
   LayerWeights w;
   w.input_norm = bind.norm(TensorRole::kInputNorm, config.hidden, i);
@@ -165,7 +169,7 @@ LayerWeights load_layer(const Binder& bind, const DecoderConfig& config, const L
 }  // namespace
 
 DecoderWeights load_decoder(const Checkpoint& checkpoint, const CheckpointStyle& style, const DecoderConfig& config) {
-  const Binder bind(checkpoint, style);
+  Binder bind(checkpoint, style);
   DecoderWeights w;
   w.embedding = bind.matrix(TensorRole::kEmbedding, {config.vocab, config.hidden});
   w.output =
@@ -178,7 +182,14 @@ DecoderWeights load_decoder(const Checkpoint& checkpoint, const CheckpointStyle&
     w.ple_norm = bind.norm(TensorRole::kPleNorm, config.ple_dim);
   }
   for (const LayerConfig& layer : config.layers) w.layers.push_back(load_layer(bind, config, layer));
+  w.tensors = bind.take_tensors();
   return w;
+}
+
+void enter_cached(const DecoderWeights& weights) noexcept {
+  for (const Tensor* tensor : weights.tensors) {
+    if (tensor->file != nullptr) enter_cached(*tensor->file, tensor->file_offset, tensor->bytes);
+  }
 }
 
 std::string hugging_face_prefix(const Checkpoint& checkpoint) {
@@ -191,7 +202,7 @@ std::string hugging_face_prefix(const Checkpoint& checkpoint) {
 }
 
 DrafterWeights load_drafter(const Checkpoint& checkpoint, const CheckpointStyle& style, const DrafterConfig& config) {
-  const Binder bind(checkpoint, style);
+  Binder bind(checkpoint, style);
   const std::size_t hidden = config.decoder.hidden;
   DrafterWeights w;
   w.decoder = load_decoder(checkpoint, style, config.decoder);

@@ -24,6 +24,10 @@ struct CheckpointStyle {
 // for element types that can't be decoded.
 DecoderWeights load_decoder(const Checkpoint& checkpoint, const CheckpointStyle& style, const DecoderConfig& config);
 
+// Enters into the page tables what memory holds of the matrices (base/file.h), for right before they are first read: by
+// then what loading took for a time is free again.
+void enter_cached(const DecoderWeights& weights) noexcept;
+
 // What stands before "embed_tokens.weight" in the names of a Hugging Face checkpoint's text tensors. Throws
 // Error(kBadFile) where there is no such tensor.
 std::string hugging_face_prefix(const Checkpoint& checkpoint);
